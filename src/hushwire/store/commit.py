@@ -1,0 +1,205 @@
+"""Group commit: what waits at the end of the loop's tick goes into one transaction.
+
+Callers fill the open `Batch` on the event loop. One writer thread takes it whole: vault keys
+first (one fdatasync), then one database transaction (one fsync), then every waiter wakes in
+one call. At low load a batch holds one change and costs one fsync of each file.
+
+Nothing is acknowledged before both are on disk. A full disk refuses births and lets the rest
+through, so that erasing works when nothing else does; any other failure stops the process.
+"""
+
+import asyncio
+import errno
+import threading
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import apsw
+
+from hushwire.domain.message import Message
+from hushwire.domain.task import Task, TaskRef
+from hushwire.errors import Unavailable
+from hushwire.faults import reach
+from hushwire.store.engine import Database, Row
+from hushwire.vault.slots import KeyRef, Slots
+
+Work = Callable[[Database], None]
+
+
+class Part:
+    """Half of a batch: births may be refused alone, so they are kept apart."""
+
+    __slots__ = ("done", "handed", "images", "later", "puts")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.done: asyncio.Future[None] = loop.create_future()
+        self.images: list[tuple[KeyRef, bytes]] = []
+        self.puts: list[Row] = []
+        self.handed: list[tuple[Task, Message]] = []  # to workers, once durable
+        self.later: list[Task] = []  # due some day: in the table only
+
+
+class Batch:
+    """Everything one transaction writes."""
+
+    __slots__ = (
+        "births", "deletes", "drops", "forget_address", "forget_content",
+        "others", "rows", "settled", "shreds", "updates", "work",
+    )  # fmt: skip
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.births = Part(loop)
+        self.others = Part(loop)
+        self.rows: list[Row] = []  # insert_message
+        self.updates: dict[int, Row] = {}  # by message key: the latest whole state wins
+        self.drops: list[TaskRef] = []
+        self.forget_content: list[tuple[int, KeyRef]] = []
+        self.forget_address: list[tuple[int, KeyRef]] = []
+        self.deletes: list[tuple[int]] = []
+        self.shreds: list[KeyRef] = []
+        self.work: list[Work] = []
+        self.settled: list[tuple[int, Message | None]] = []  # what memory may forget after
+
+
+class GroupCommit:
+    """Owns the writing connection and the thread that uses it."""
+
+    def __init__(
+        self,
+        db: Database,
+        slots: Slots,
+        *,
+        finished: Callable[[Batch, bool], None],
+        failed: Callable[[BaseException], None],
+        make_room: Callable[[], bool],
+        threaded: bool = True,
+    ) -> None:
+        self._db = db
+        self._slots = slots
+        self._finished: Final = finished
+        self._failed: Final = failed
+        self._make_room: Final = make_room
+        self._loop = asyncio.get_running_loop()
+        self._lock = threading.Lock()
+        self._given = threading.Semaphore(0)
+        self._batch = Batch(self._loop)
+        self._taken: Batch | None = None
+        self._asked = False  # something was put into the open batch
+        self._armed = False  # it is taken when this tick ends
+        self._closing = False
+        self.busy = False
+        self.commits = 0
+        self._thread: threading.Thread | None = None
+        if threaded:
+            self._thread = threading.Thread(target=self._run, name="hushwire-writer", daemon=True)
+            self._thread.start()
+
+    def open_batch(self) -> Batch:
+        """The batch to fill now; it is taken when the loop's tick ends."""
+        self._asked = True
+        if not self._armed and not self.busy:
+            self._armed = True
+            self._loop.call_soon(self._take)
+        return self._batch
+
+    def now(self, work: Work) -> None:
+        """Write at once, on the calling thread. For rare things that must be durable first."""
+        with self._lock, self._db:
+            work(self._db)
+
+    def open_rows(self) -> Sequence[Row]:
+        """The births that wait in the open batch."""
+        return self._batch.rows
+
+    def uncommitted(self) -> set[int]:
+        """Keys of messages whose latest change is not yet on disk."""
+        batches = (self._batch, self._taken) if self._taken is not None else (self._batch,)
+        return {key for batch in batches for key, _ in batch.settled}
+
+    def pending(self) -> bool:
+        """Is anything not yet on disk?"""
+        return self.busy or self._armed
+
+    async def close(self) -> None:
+        """Commit what waits, then stop the thread."""
+        while self.pending():
+            await self.open_batch().others.done
+        self._closing = True
+        if self._thread is not None:
+            self._given.release()
+            await asyncio.to_thread(self._thread.join)
+
+    def _take(self) -> None:
+        self._armed = False
+        self._asked = False
+        self.busy = True
+        self._taken, self._batch = self._batch, Batch(self._loop)
+        if self._thread is None:
+            refused = self._commit(self._taken)
+            self._loop.call_soon(self._wake, self._taken, refused)
+        else:
+            self._given.release()
+
+    def _run(self) -> None:
+        while True:
+            self._given.acquire()
+            batch = self._taken
+            if self._closing or batch is None:
+                return
+            try:
+                refused = self._commit(batch)
+            except BaseException as error:  # noqa: BLE001  nothing may follow a failed commit
+                self._failed(error)
+                return
+            self._loop.call_soon_threadsafe(self._wake, batch, refused)
+
+    def _wake(self, batch: Batch, refused: bool) -> None:
+        self.commits += 1
+        self.busy = False
+        self._taken = None
+        if self._asked:
+            self._take()
+        if refused:
+            batch.births.done.set_exception(Unavailable("unavailable", retry_after_s=30))
+        else:
+            batch.births.done.set_result(None)
+        batch.others.done.set_result(None)
+        self._finished(batch, refused)
+
+    def _commit(self, batch: Batch) -> bool:
+        """Write the batch; True when its births were refused because the disk is full."""
+        with self._lock:
+            try:
+                self._write(batch, births=True)
+            except (apsw.FullError, OSError) as error:
+                if isinstance(error, OSError) and error.errno != errno.ENOSPC:
+                    raise
+            else:
+                return False
+            self._make_room()
+            self._slots.release([ref for ref, _ in batch.births.images])
+            self._write(batch, births=False)
+            return bool(batch.rows)
+
+    def _write(self, batch: Batch, *, births: bool) -> None:
+        images = batch.others.images + batch.births.images if births else batch.others.images
+        if images or batch.shreds:
+            self._slots.write(images, batch.shreds)
+        reach("store.vault_written")
+        db = self._db
+        with db:
+            for work in batch.work:
+                work(db)
+            if births:
+                db.many("insert_message", batch.rows)
+                db.many("put_task", batch.births.puts)
+            db.many("put_task", batch.others.puts)
+            db.many("update_message", tuple(batch.updates.values()))
+            db.many("drop_task", batch.drops)
+            db.many("forget_content", batch.forget_content)
+            db.many("forget_address", batch.forget_address)
+            db.many("delete_message", batch.deletes)
+            reach("store.before_commit")
+        reach("store.committed")
+        if batch.shreds:
+            self._slots.recycle(batch.shreds)

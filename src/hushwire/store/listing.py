@@ -1,0 +1,111 @@
+"""Pages of an account's messages, newest first, by number and by date.
+
+An exact number is found by its keyed hash, a UTC day at a time (the index is led by the day,
+docs/adr/0004), and verified after opening: a hash of 8 bytes may collide.
+"""
+
+import threading
+from pathlib import Path
+
+from hushwire.domain.message import Message
+from hushwire.domain.query import MessageQuery
+from hushwire.domain.sid import key_at
+from hushwire.store.accounts import Accounts
+from hushwire.store.engine import Database, Value
+from hushwire.store.rows import MessageRow, read_message, read_row
+from hushwire.vault.lookup import day_of
+from hushwire.vault.slots import Slots
+
+DAY_MS = 86_400_000
+SENT_WITHIN_MS = 36 * DAY_MS  # a message is sent at most this long after its birth
+_CHUNK = 200
+
+
+class Listing:
+    """A reading connection of its own, for worker threads."""
+
+    def __init__(self, path: Path, accounts: Accounts, slots: Slots) -> None:
+        self._db = Database(path, readonly=True)
+        self._accounts = accounts
+        self._slots = slots
+        self._lock = threading.Lock()
+
+    def page(self, query: MessageQuery, limit: int) -> list[Message]:
+        """Up to `limit` messages, newest first."""
+        with self._lock:
+            low, high = self._span(query)
+            if low >= high:
+                return []
+            if query.to is None and query.from_ is None:
+                return self._scan("list_newest", query, low, high, limit, ())
+            return self._by_number(query, low, high, limit)
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    def _span(self, query: MessageQuery) -> tuple[int, int]:
+        oldest, newest = self._db.one("key_span", query.account_id)
+        if newest is None:
+            return 0, 0
+        low, high = oldest, newest + 1
+        if query.below_key is not None:
+            high = min(high, query.below_key)
+        if query.sent_before_ms is not None:
+            high = min(high, key_at(query.sent_before_ms))  # sent after it was born
+        if query.sent_from_ms is not None:
+            low = max(low, key_at(max(0, query.sent_from_ms - SENT_WITHIN_MS)))
+        return low, high
+
+    def _by_number(self, query: MessageQuery, low: int, high: int, limit: int) -> list[Message]:
+        keys = self._accounts.keys[query.account_id]
+        number = query.to if query.to is not None else query.from_
+        assert number is not None
+        name = "list_to" if query.to is not None else "list_from"
+        found: list[Message] = []
+        for day in range(day_of((high - 1) >> 16), day_of(low >> 16) - 1, -1):
+            pepper = keys.known_pepper(day * DAY_MS)
+            if pepper is None:
+                continue  # nothing was written in that month
+            tag = pepper.tag8(number.reveal())
+            found += self._scan(name, query, low, high, limit - len(found), (day, tag))
+            if len(found) == limit:
+                break
+        return found
+
+    def _scan(
+        self, name: str, query: MessageQuery, low: int, high: int, limit: int,
+        more: tuple[int, ...],
+    ) -> list[Message]:  # fmt: skip
+        keys = self._accounts.keys[query.account_id]
+        found: list[Message] = []
+        while len(found) < limit and low < high:
+            chunk = min(_CHUNK, limit - len(found))
+            rows = self._rows(name, query, low, high, chunk, more)
+            for row in rows:
+                high = row.key
+                message = read_message(row, keys, self._slots)
+                if message is not None and _matches(message, query):
+                    found.append(message)
+            if len(rows) < chunk:
+                break
+        return found
+
+    def _rows(
+        self, name: str, query: MessageQuery, low: int, high: int, limit: int,
+        more: tuple[int, ...],
+    ) -> list[MessageRow]:  # fmt: skip
+        values: tuple[Value, ...] = (
+            query.account_id, high, low, query.sent_from_ms, query.sent_before_ms, limit, *more,
+        )  # fmt: skip
+        return [read_row(row) for row in self._db.rows(name, *values)]
+
+
+def _matches(message: Message, query: MessageQuery) -> bool:
+    """Verify what a keyed hash found: the numbers themselves must be equal."""
+    if query.to is not None and message.to != query.to:
+        return False
+    if query.from_ is None or message.from_ == query.from_:
+        return True
+    # A forgotten address still shows the account's own number in full.
+    return message.from_ is None and message.from_shown == query.from_.reveal()

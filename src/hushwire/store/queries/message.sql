@@ -1,0 +1,71 @@
+-- name: insert_message
+-- A message is born.
+INSERT INTO message (
+    key, tail, prefix, account_id, direction, status, segments, updated_ms, sent_ms, expires_ms,
+    error_code, attempt, flags, content, content_key, address, address_key, from_shown, to_shown, day,
+    from_tag, to_tag, lane, callback_lane, history
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: update_message
+-- A fact changed it: the whole mutable state of the latest change.
+UPDATE message
+SET status = ?2, updated_ms = ?3, sent_ms = ?4, error_code = ?5, attempt = ?6, flags = ?7,
+    history = ?8
+WHERE key = ?1;
+
+-- name: forget_content
+-- The content key is destroyed: drop what it sealed.
+UPDATE message SET content = NULL, content_key = NULL WHERE key = ? AND content_key = ?;
+
+-- name: forget_address
+-- The address key is destroyed: drop what it sealed and the person's index value.
+UPDATE message
+SET address = NULL, address_key = NULL,
+    from_tag = CASE direction WHEN 'inbound' THEN NULL ELSE from_tag END,
+    to_tag = CASE direction WHEN 'inbound' THEN to_tag ELSE NULL END
+WHERE key = ?1 AND address_key = ?2;
+
+-- name: delete_message
+-- The row goes once its keys are destroyed.
+DELETE FROM message WHERE key = ?;
+
+-- name: finish_delete
+-- The sweep's: only while the row still names the key that is gone.
+DELETE FROM message WHERE key = ? AND address_key = ?;
+
+-- name: messages_by_keys
+-- Many messages, by a JSON array of keys.
+SELECT * FROM message WHERE key IN (SELECT value FROM json_each(?));
+
+-- name: last_key
+-- The newest message key, so that new ones only grow.
+SELECT max(key) FROM message;
+
+-- name: list_newest
+-- A page of an account, newest first: below a key, at or above a floor, sent within a span.
+SELECT * FROM message
+WHERE account_id = ?1 AND key < ?2 AND key >= ?3
+  AND (?4 IS NULL OR sent_ms >= ?4) AND (?5 IS NULL OR sent_ms < ?5)
+ORDER BY key DESC LIMIT ?6;
+
+-- name: list_to
+-- The same for one recipient on one day, by keyed hash.
+SELECT * FROM message
+WHERE day = ?7 AND to_tag = ?8 AND account_id = ?1 AND key < ?2 AND key >= ?3
+  AND (?4 IS NULL OR sent_ms >= ?4) AND (?5 IS NULL OR sent_ms < ?5)
+ORDER BY key DESC LIMIT ?6;
+
+-- name: list_from
+-- The same for one sender on one day, by keyed hash.
+SELECT * FROM message
+WHERE day = ?7 AND from_tag = ?8 AND account_id = ?1 AND key < ?2 AND key >= ?3
+  AND (?4 IS NULL OR sent_ms >= ?4) AND (?5 IS NULL OR sent_ms < ?5)
+ORDER BY key DESC LIMIT ?6;
+
+-- name: key_span
+-- The oldest and newest message key of an account.
+SELECT min(key), max(key) FROM message WHERE account_id = ?;
+
+-- name: key_refs
+-- Every vault key the messages refer to, for the sweep.
+SELECT key, content_key, address_key, from_shown FROM message WHERE key > ? ORDER BY key LIMIT ?;

@@ -1,0 +1,326 @@
+"""The store: what the rest of the server may ask of the database and the vault.
+
+`record` is the one way anything changes: row, history, tasks and destroyed keys in one
+transaction. Changes not yet on disk are visible to `peek` and `load`, so that facts about one
+message are always applied to its latest state.
+"""
+
+import asyncio
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from hushwire.clock import Entropy
+from hushwire.domain.message import Change, Message, is_finished
+from hushwire.domain.sid import MessageId, Mint, parse_message_sid
+from hushwire.domain.task import Task, TaskKind
+from hushwire.store.accounts import Accounts
+from hushwire.store.commit import Batch, GroupCommit, Part, Work
+from hushwire.store.engine import Database, Value
+from hushwire.store.rows import birth_row, read_message, read_row, read_task, task_row, update_row
+from hushwire.vault.slots import KeyRef, Slots
+
+BALLAST_BYTES = 8 << 20  # given up when the disk is full, so that erasing can still commit
+
+
+class Outlet(Protocol):
+    """Where tasks go once they are durable: the workers, seen from the store."""
+
+    def room(self, kind: TaskKind, lane: int) -> int:
+        """How many tasks of that lane this process will still hold in memory."""
+        ...
+
+    def deliver(self, task: Task, message: Message) -> None:
+        """A task to be done now, and its message."""
+        ...
+
+    def note(self, task: Task) -> None:
+        """A task that stands in the table until it is due."""
+        ...
+
+
+class _Nobody:
+    """No workers: every task stays in the table."""
+
+    def room(self, kind: TaskKind, lane: int) -> int:
+        return 0
+
+    def deliver(self, task: Task, message: Message) -> None:
+        raise AssertionError
+
+    def note(self, task: Task) -> None:
+        return
+
+
+class Reserved(NamedTuple):
+    """What a message needs before it is born."""
+
+    ident: MessageId
+    content_key: KeyRef
+    address_key: KeyRef
+
+
+class Store:
+    """One SQLite file and one vault, owned by this process."""
+
+    def __init__(
+        self,
+        path: Path,
+        slots: Slots,
+        root: bytes,
+        entropy: Entropy,
+        *,
+        failed: Callable[[BaseException], None],
+        warm: int = 20_000,
+        threaded: bool = True,
+    ) -> None:
+        self._path = path
+        self._slots = slots
+        self._warm = warm
+        self._db = Database(path)
+        self._db.migrate()
+        self._reader = Database(path, readonly=True)
+        self._ballast = path.with_name("ballast")
+        self._fill_ballast()
+        self._commit = GroupCommit(
+            self._db, slots, finished=self._finished, failed=failed,
+            make_room=self._drop_ballast, threaded=threaded,
+        )  # fmt: skip
+        self.accounts = Accounts(self._reader, self._commit.now, slots, root, entropy)
+        self._mint = Mint(0, self._reader.one("last_key")[0] or 0, entropy.bytes)
+        # Unfinished messages, and changes not yet on disk: key → latest state, None if deleted.
+        self._memory: dict[int, Message | None] = {}
+        self.outlet: Outlet = _Nobody()
+
+    # -- births and changes ---------------------------------------------------------------
+
+    def reserve(self, now_ms: int) -> Reserved:
+        """An id and two vault keys for a message about to be recorded."""
+        content_key, address_key = self._slots.allocate(2)
+        return Reserved(self._mint.next(now_ms), content_key, address_key)
+
+    def record(self, changes: Sequence[Change]) -> "asyncio.Future[None]":
+        """Write changes in the next group commit; the future ends when they are durable.
+
+        A birth may be refused by a full disk (`Unavailable`); nothing of it remains. Births
+        and other changes are not mixed in one call.
+        """
+        batch = self._commit.open_batch()
+        part = batch.others
+        for change in changes:
+            before, after = change.before, change.after
+            if before is None:
+                assert after is not None
+                part = batch.births
+                batch.rows.append(
+                    birth_row(after, self.accounts.keys[after.account_id], part.images)
+                )
+            elif after is None:
+                batch.deletes.append((before.key,))
+            elif after is not before:
+                batch.updates[after.key] = update_row(after)
+                if change.shreds:
+                    _forget(batch, before, after)
+            key = after.key if after is not None else before.key if before is not None else 0
+            self._memory.pop(key, None)
+            self._memory[key] = after
+            batch.settled.append((key, after))
+            batch.drops.extend(change.drops)
+            batch.shreds.extend(change.shreds)
+            if after is not None:
+                self._put(part, change.puts, after)
+        return part.done
+
+    def _put(self, part: Part, tasks: Iterable[Task], message: Message) -> None:
+        for task in tasks:
+            held = task.held and self.outlet.room(task.kind, task.lane) > 0
+            part.puts.append(task_row(task, held=held))
+            if held:
+                part.handed.append((task, message))
+            else:
+                part.later.append(task)
+
+    def backlog(self) -> int:
+        """Messages that wait to be committed."""
+        return len(self._commit.open_rows())
+
+    def pending(self) -> bool:
+        """Is anything not yet on disk?"""
+        return self._commit.pending()
+
+    def _finished(self, batch: Batch, refused: bool) -> None:
+        memory, outlet = self._memory, self.outlet
+        for key, after in batch.settled:
+            if memory.get(key, batch) is after and (after is None or is_finished(after)):
+                del memory[key]
+        if refused:
+            for row in batch.rows:
+                memory.pop(int(row[0] or 0), None)
+        if len(memory) > self._warm:
+            self._cool()
+        for part in (batch.others,) if refused else (batch.births, batch.others):
+            for task, message in part.handed:
+                outlet.deliver(task, message)
+            for task in part.later:
+                outlet.note(task)
+
+    def _cool(self) -> None:
+        """Forget the oldest unfinished messages; they are read again when needed."""
+        waiting = self._commit.uncommitted()
+        for key in list(self._memory)[: len(self._memory) - self._warm]:
+            if key not in waiting:
+                del self._memory[key]
+
+    # -- reading --------------------------------------------------------------------------
+
+    def peek(self, key: int) -> Message | None:
+        """The latest state of a message in memory, or None when it is not there."""
+        return self._memory.get(key)
+
+    def load(self, keys: Sequence[int]) -> dict[int, Message]:
+        """The latest state of these messages; deleted ones are missing."""
+        found: dict[int, Message] = {}
+        cold: list[int] = []
+        for key in keys:
+            if key not in self._memory:
+                cold.append(key)
+            elif (message := self._memory[key]) is not None:
+                found[key] = message
+        if cold:
+            for message in self._read("messages_by_keys", json.dumps(cold)):
+                found[message.key] = message
+                if not is_finished(message):
+                    self._memory[message.key] = message
+        return found
+
+    def find(self, account_id: int, sid: str) -> Message | None:
+        """A message of this account by SID; None when unknown, deleted or another's."""
+        ident = parse_message_sid(sid)
+        if ident is None:
+            return None
+        message = self.load([ident.key]).get(ident.key)
+        if message is None or message.sid != sid or message.account_id != account_id:
+            return None
+        return message
+
+    def key_by_ref(self, ref: str) -> int | None:
+        """The message a carrier's id belongs to, while its receipt is awaited."""
+        row = self._reader.one("record_by_ref", ref)
+        return row[0] if row else None
+
+    def _read(self, name: str, *values: Value) -> list[Message]:
+        keys = self.accounts.keys
+        messages: list[Message] = []
+        for raw in self._reader.rows(name, *values):
+            row = read_row(raw)
+            message = read_message(row, keys[row.account_id], self._slots)
+            if message is not None:
+                messages.append(message)
+        return messages
+
+    # -- tasks ----------------------------------------------------------------------------
+
+    def release_held(self) -> None:
+        """At start: what a dead process held in memory is in the table again."""
+        self._commit.now(lambda db: db.do("release_held"))
+
+    def lanes_due(self) -> list[tuple[TaskKind, int, int]]:
+        """Every (kind, lane, earliest due) with a task in the table."""
+        rows = self._reader.rows("lanes_due")
+        return [(TaskKind(kind), lane, due) for kind, lane, due in rows]
+
+    def attempts(self) -> list[Task]:
+        """At start: the attempts a dead process had marked and not settled."""
+        return [read_task(row) for row in self._reader.rows("tasks_of_kind", TaskKind.ATTEMPT)]
+
+    async def claim(
+        self, kind: TaskKind, lane: int, now_ms: int, limit: int
+    ) -> tuple[list[Task], int | None]:
+        """Take due tasks of a lane into memory; also when the lane's next one is due."""
+        tasks: list[Task] = []
+        following: list[int | None] = []
+
+        def work(db: Database) -> None:
+            tasks[:] = map(read_task, db.rows("claim_tasks", kind, lane, now_ms, limit))
+            following[:] = db.one("next_due", kind, lane)
+
+        await self._work(work)
+        tasks.sort(key=lambda task: task.due_ms)
+        return tasks, following[0]
+
+    def set_aside(self, tasks: Sequence[Task]) -> None:
+        """Write tasks without any change to their messages (retries, pacing)."""
+        part = self._commit.open_batch().others
+        for task in tasks:
+            part.puts.append(task_row(task, held=False))
+            part.later.append(task)
+
+    def drop(self, tasks: Sequence[Task]) -> None:
+        """These tasks are done."""
+        self._commit.open_batch().drops.extend((task.record, task.number) for task in tasks)
+
+    async def _work(self, work: Work) -> None:
+        batch = self._commit.open_batch()
+        batch.work.append(work)
+        await batch.others.done
+
+    # -- the server's own -----------------------------------------------------------------
+
+    def get_meta(self, name: str) -> str | None:
+        row = self._reader.one("get_meta", name)
+        return row[0] if row else None
+
+    def put_meta(self, name: str, value: str) -> None:
+        self._commit.now(lambda db: db.do("put_meta", name, value))
+
+    def free_bytes(self) -> int:
+        """What is left on the disk of the database."""
+        stat = os.statvfs(self._path.parent)
+        return stat.f_bavail * stat.f_frsize
+
+    @property
+    def commits(self) -> int:
+        return self._commit.commits
+
+    async def shred(self, refs: Sequence[KeyRef]) -> None:
+        """Destroy vault keys that no row needs (the sweep)."""
+        batch = self._commit.open_batch()
+        batch.shreds.extend(refs)
+        await batch.others.done
+
+    async def finish(
+        self, contents: Sequence[tuple[int, KeyRef]], addresses: Sequence[tuple[int, KeyRef]],
+        rows: Sequence[tuple[int, KeyRef]],
+    ) -> None:  # fmt: skip
+        """The sweep: these (message, key) pairs name keys that are gone; drop what they sealed."""
+        batch = self._commit.open_batch()
+        batch.forget_content.extend(contents)
+        batch.forget_address.extend(addresses)
+        for key, _ in rows:
+            batch.drops.extend((key, number) for number in range(6))
+        batch.work.append(lambda db: db.many("finish_delete", rows))
+        await batch.others.done
+
+    async def close(self) -> None:
+        """Commit what waits, fold the log into the file, and let go of it."""
+        await self._commit.close()
+        self._reader.close()
+        self._db.fold()
+        self._db.close()
+
+    def _fill_ballast(self) -> None:
+        if not self._ballast.exists() and self.free_bytes() > 8 * BALLAST_BYTES:
+            self._ballast.write_bytes(bytes(BALLAST_BYTES))
+
+    def _drop_ballast(self) -> bool:
+        self._ballast.unlink(missing_ok=True)
+        return True
+
+
+def _forget(batch: Batch, before: Message, after: Message) -> None:
+    if after.content_key is None and before.content_key is not None:
+        batch.forget_content.append((after.key, before.content_key))
+    if after.address_key is None and before.address_key is not None:
+        batch.forget_address.append((after.key, before.address_key))
