@@ -1,0 +1,66 @@
+"""Receipts: the network's word on messages it accepted.
+
+They come late, twice, before the answer to the submission, or for messages nobody knows.
+`advance` says what each one changes; what it does not change is counted, not an error.
+"""
+
+from collections.abc import Sequence
+
+from hushwire.carriers.base import Receipt
+from hushwire.clock import Clock
+from hushwire.domain.message import Change, Fact, advance
+from hushwire.observe import Metrics
+from hushwire.store.store import Store
+
+
+class Receiver:
+    """Turns receipts into facts, a batch at a time."""
+
+    def __init__(self, store: Store, clock: Clock, metrics: Metrics) -> None:
+        self._store = store
+        self._clock = clock
+        self._metrics = metrics
+
+    def receipts(self, batch: Sequence[Receipt]) -> None:
+        """Record what a batch of receipts changes."""
+        keys: dict[int, Receipt] = {}
+        twice: list[tuple[int, Receipt]] = []
+        for receipt in batch:
+            key = receipt.reference
+            if key is None:
+                key = self._store.key_by_ref(receipt.carrier_ref)
+            if key is None:
+                self._metrics.receipts["unknown"] += 1
+            elif key in keys:
+                twice.append((key, receipt))
+            else:
+                keys[key] = receipt
+        self._apply(keys)
+        for key, receipt in twice:
+            self._apply({key: receipt})
+
+    def _apply(self, receipts: dict[int, Receipt]) -> None:
+        now_ms = self._clock.now_ms()
+        found = self._store.load(list(receipts))
+        changes: list[Change] = []
+        for key, receipt in receipts.items():
+            message = found.get(key)
+            if message is None:
+                self._metrics.receipts["unknown"] += 1
+                continue
+            change = advance(message, _fact(receipt), now_ms)
+            if change is None:
+                self._metrics.receipts["repeated"] += 1
+            else:
+                changes.append(change)
+        if changes:
+            self._metrics.receipts["applied"] += len(changes)
+            self._store.record(changes)
+
+
+def _fact(receipt: Receipt) -> Fact:
+    return Fact(
+        "delivered" if receipt.delivered else "undelivered",
+        error_code=receipt.error_code,
+        done_date=receipt.done_date,
+    )

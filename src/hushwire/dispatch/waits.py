@@ -1,0 +1,37 @@
+"""The ends of waits: a receipt that never came, a recovery hold that is over."""
+
+from hushwire.clock import Clock
+from hushwire.domain.message import Change, Fact, Message, advance, redacted
+from hushwire.domain.task import Task, TaskKind
+from hushwire.store.store import Store
+
+_WAIT_ENDED = Fact("wait_ended")
+
+
+class Waits:
+    """Worker for SETTLE, LATE and REDACT tasks: each is one fact about its message."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    def room(self, lane: int) -> int:
+        return 1_000
+
+    def feed(self, task: Task, message: Message) -> None:
+        message = self._store.peek(message.key) or message
+        change = self._change(task, message)
+        if change is None or change.after is change.before:
+            self._store.drop([task])
+        else:
+            self._store.record([change])
+
+    def _change(self, task: Task, message: Message) -> Change | None:
+        now_ms = self._clock.now_ms()
+        match task.kind:
+            case TaskKind.SETTLE:
+                return advance(message, _WAIT_ENDED, now_ms)
+            case TaskKind.REDACT:
+                return redacted(message, now_ms, body=message.discard, address=message.obfuscate)
+            case _:
+                return None
