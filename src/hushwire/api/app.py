@@ -1,0 +1,107 @@
+"""The HTTP application: Twilio's API, health, metrics and the sandbox on one port."""
+
+from collections.abc import Callable
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from hushwire.api.messages import COLLECTION, PREFIX, MessageResource
+from hushwire.api.wire import Receive, Scope, Send, encode, refusal_headers, respond
+from hushwire.errors import Refusal, Unavailable
+from hushwire.observe import Journal
+
+_METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class App:
+    """An ASGI application. The one place where an error nobody expected becomes an answer."""
+
+    def __init__(
+        self,
+        messages: MessageResource,
+        journal: Journal,
+        ready: Callable[[], bool],
+        routes: list[BaseRoute],
+    ) -> None:
+        self._messages = messages
+        self._journal = journal
+        self._metrics = journal.metrics
+        self._ready = ready
+        self._rest = Starlette(
+            routes=[
+                *messages.routes(),
+                Route("/healthz", self._healthz),
+                Route("/readyz", self._readyz),
+                Route("/metrics", self._scrape),
+                *routes,
+            ],
+            exception_handlers={Refusal: self._refused, HTTPException: self._http},
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        started = False
+
+        async def noting(event: dict[str, object]) -> None:
+            nonlocal started
+            started = True
+            await send(event)
+
+        try:
+            path: str = scope["path"]
+            if not self._ready() and path not in ("/healthz", "/readyz"):
+                await self._not_ready(send)
+            elif (
+                scope["method"] == "POST" and path.endswith(COLLECTION) and path.startswith(PREFIX)
+            ):
+                await self._messages.create(scope, receive, send)
+            else:
+                await self._rest(scope, receive, noting)  # pyright: ignore[reportArgumentType]
+        except Refusal as refusal:
+            self._metrics.refused[refusal.problem.code] += 1
+            body = encode(refusal.body())
+            await respond(send, refusal.problem.status, body, refusal_headers(refusal))
+        except Exception as error:  # noqa: BLE001  the one handler of what nobody expected
+            self._journal.defect(error)
+            if not started:
+                refusal = Refusal("internal_error")
+                await respond(send, 500, encode(refusal.body()), [])
+
+    async def _not_ready(self, send: Send) -> None:
+        refusal = Unavailable("unavailable", retry_after_s=5)
+        await respond(send, 503, encode(refusal.body()), refusal_headers(refusal))
+
+    async def _refused(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, Refusal)
+        self._metrics.refused[error.problem.code] += 1
+        return _problem(error)
+
+    async def _http(self, request: Request, error: Exception) -> Response:
+        """What the router refuses, in Twilio's words."""
+        assert isinstance(error, HTTPException)
+        if error.status_code == 405:
+            return _problem(Refusal("method_not_allowed"))
+        return _problem(Refusal("not_found", path=request.url.path))
+
+    async def _healthz(self, request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def _readyz(self, request: Request) -> Response:
+        ready = self._ready()
+        return PlainTextResponse("ready\n" if ready else "not ready\n", 200 if ready else 503)
+
+    async def _scrape(self, request: Request) -> Response:
+        return Response(self._metrics.render(), media_type=_METRICS_TYPE)
+
+
+def _problem(refusal: Refusal) -> Response:
+    response = Response(
+        encode(refusal.body()), refusal.problem.status, media_type="application/json"
+    )
+    response.raw_headers.extend(refusal_headers(refusal))
+    return response

@@ -1,0 +1,106 @@
+"""The Message resource: create on the hot path, and list, fetch, redact, delete."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from hushwire.actions.messages import Messages
+from hushwire.api.auth import Authenticator, authorization
+from hushwire.api.paging import page_json, read_page
+from hushwire.api.parameters import read_send
+from hushwire.api.wire import (
+    Receive,
+    Scope,
+    Send,
+    encode,
+    message_json,
+    parse_form,
+    read_body,
+    respond,
+)
+from hushwire.clock import Clock
+from hushwire.domain.account import Account
+from hushwire.domain.message import Message
+from hushwire.errors import Refusal
+
+PREFIX = "/2010-04-01/Accounts/"
+COLLECTION = "/Messages.json"
+
+
+class MessageResource:
+    """Twilio's Messages, spoken to the actions."""
+
+    def __init__(self, messages: Messages, auth: Authenticator, clock: Clock) -> None:
+        self._messages = messages
+        self._auth = auth
+        self._clock = clock
+
+    def routes(self) -> list[Route]:
+        base = "/2010-04-01/Accounts/{account_sid}/Messages"
+        return [
+            Route(f"{base}.json", self.list, methods=["GET"]),
+            Route(f"{base}/{{sid}}.json", self.fetch, methods=["GET"]),
+            Route(f"{base}/{{sid}}.json", self.update, methods=["POST"]),
+            Route(f"{base}/{{sid}}.json", self.delete, methods=["DELETE"]),
+        ]
+
+    async def create(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """POST Messages.json, as raw ASGI: nothing stands between the socket and the action."""
+        path: str = scope["path"]
+        account_sid = path[len(PREFIX) : -len(COLLECTION)]
+        account = self._auth.path_account(authorization(scope["headers"]), account_sid, path)
+        form = parse_form(await read_body(receive))
+        message, durable = self._messages.send(account, read_send(form))
+        body = encode(message_json(message, account_sid, created=True))
+        await durable
+        await respond(send, 201, body, [])
+
+    async def list(self, request: Request) -> Response:
+        account = self._account(request)
+        query = request.scope["query_string"]
+        asked = read_page(account.id, query, self._clock.now_ms())
+        skip = asked.skip()
+        # One more than asked for tells whether a next page exists.
+        found = await self._messages.page(asked.query, skip + asked.page_size + 1)
+        shown = found[skip : skip + asked.page_size]
+        last = shown[-1] if len(found) > skip + asked.page_size else None
+        records = [message_json(message, account.sid) for message in shown]
+        return _json(200, page_json(request.url.path, asked, records, last))
+
+    async def fetch(self, request: Request) -> Response:
+        account, message = self._find(request)
+        return _json(200, message_json(message, account.sid))
+
+    async def update(self, request: Request) -> Response:
+        """`Body=` (present and empty) redacts; anything else cannot be honoured (30400)."""
+        account, message = self._find(request)
+        body = await read_body(request.receive)
+        names = {pair.partition(b"=")[0] for pair in body.split(b"&")}
+        form = parse_form(body)
+        if "Status" in form:
+            raise Refusal("not_cancelable" if form["Status"] == ["canceled"] else "update_invalid")
+        if b"Body" not in names or "Body" in form:
+            raise Refusal("update_invalid")
+        message = await self._messages.redact(message)
+        return _json(200, message_json(message, account.sid))
+
+    async def delete(self, request: Request) -> Response:
+        _, message = self._find(request)
+        await self._messages.delete(message)
+        return Response(status_code=204)
+
+    def _account(self, request: Request) -> Account:
+        header = authorization(request.scope["headers"])
+        sid = request.path_params["account_sid"]
+        return self._auth.path_account(header, sid, request.url.path)
+
+    def _find(self, request: Request) -> tuple[Account, Message]:
+        account = self._account(request)
+        message = self._messages.fetch(account, request.path_params["sid"])
+        if message is None:
+            raise Refusal("not_found", path=request.url.path)
+        return account, message
+
+
+def _json(status: int, content: object) -> Response:
+    return Response(encode(content), status, media_type="application/json")

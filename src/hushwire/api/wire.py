@@ -1,0 +1,124 @@
+"""The wire: bodies in, resources and errors out, as Twilio's clients expect them.
+
+Twilio's spelling lives in `api/` only. Everything here is on the hot path.
+"""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+
+from hushwire.api.dates import rfc2822
+from hushwire.domain.message import Message
+from hushwire.errors import Refusal, Unavailable, error_text
+from hushwire.private import Private
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+API_VERSION: Final = "2010-04-01"
+BODY_BYTES_MAX: Final = 65_536  # of a request
+FIELDS_MAX: Final = 200
+
+encode = msgspec.json.Encoder().encode
+
+
+async def read_body(receive: Receive) -> bytes:
+    """The whole body of a request. Raises Refusal when it is too large."""
+    event = await receive()
+    body: bytes = event.get("body", b"")
+    while event.get("more_body"):
+        event = await receive()
+        body += event.get("body", b"")
+        if len(body) > BODY_BYTES_MAX:
+            raise Refusal("entity_too_large")
+    if len(body) > BODY_BYTES_MAX:
+        raise Refusal("entity_too_large")
+    return body
+
+
+def parse_form(body: bytes) -> dict[str, list[str]]:
+    """A form body as name → values, in order. Empty values mean absent (W5).
+
+    Raises Refusal when it is not UTF-8 or has too many fields.
+    """
+    form: dict[str, list[str]] = {}
+    pairs = body.replace(b"+", b" ").split(b"&")
+    if len(pairs) > FIELDS_MAX:
+        raise Refusal("malformed_request")
+    try:
+        for pair in pairs:
+            name, _, value = pair.partition(b"=")
+            if value:
+                text = (unquote_to_bytes(value) if b"%" in value else value).decode()
+                key = (unquote_to_bytes(name) if b"%" in name else name).decode()
+                form.setdefault(key, []).append(text)
+    except UnicodeDecodeError:
+        raise Refusal("malformed_request") from None
+    return form
+
+
+def message_json(message: Message, account_sid: str, *, created: bool = False) -> dict[str, object]:
+    """A message as Twilio shows it (twilio-messaging 5.2). `created`: the answer to a create."""
+    uri = f"/2010-04-01/Accounts/{account_sid}/Messages/{message.sid}"
+    subresources = {"media": f"{uri}/Media.json"}
+    if not created:
+        subresources["feedback"] = f"{uri}/Feedback.json"
+    error_code = message.error_code
+    return {
+        "account_sid": account_sid,
+        "api_version": API_VERSION,
+        "body": message.body.reveal() if message.body is not None else "",
+        "date_created": rfc2822(message.created_ms),
+        "date_sent": rfc2822(message.sent_ms) if message.sent_ms is not None else None,
+        "date_updated": rfc2822(message.updated_ms),
+        "direction": message.direction,
+        "error_code": error_code,
+        "error_message": error_text(error_code) if error_code is not None else None,
+        "from": _address(message.from_, message.from_shown),
+        "messaging_service_sid": None,
+        "num_media": "0",
+        "num_segments": str(message.segments),
+        "price": None,
+        "price_unit": "USD",
+        "sid": message.sid,
+        "status": message.status,
+        "subresource_uris": subresources,
+        "to": _address(message.to, message.to_shown),
+        "uri": f"{uri}.json",
+    }
+
+
+def _address(live: Private | None, shown: str | None) -> str | None:
+    return live.reveal() if live is not None else shown
+
+
+async def respond(send: Send, status: int, body: bytes, headers: Headers) -> None:
+    """One JSON answer."""
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [
+                (b"content-type", b"application/json"),
+                (b"content-length", b"%d" % len(body)),
+                *headers,
+            ],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})
+
+
+def refusal_headers(refusal: Refusal) -> Headers:
+    """What goes with an error: who may try again, and when."""
+    headers: Headers = []
+    if refusal.problem.status == 401:
+        headers.append((b"www-authenticate", b'Basic realm="Twilio API"'))
+    if isinstance(refusal, Unavailable):
+        headers.append((b"retry-after", b"%d" % refusal.retry_after_s))
+    elif refusal.problem.status == 429:
+        headers.append((b"retry-after", b"1"))
+    return headers

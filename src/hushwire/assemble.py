@@ -1,0 +1,427 @@
+"""The only file that knows every part: settings → parts → services, stopped in reverse."""
+
+import asyncio
+import contextlib
+import gc
+import os
+import secrets
+import signal
+import socket
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import uvicorn
+import uvloop
+
+from hushwire import __version__, faults
+from hushwire.actions.accounts import Accounts
+from hushwire.actions.messages import Limits, Messages
+from hushwire.api.app import App
+from hushwire.api.auth import Authenticator
+from hushwire.api.messages import MessageResource
+from hushwire.api.sandbox import sandbox_routes
+from hushwire.carriers.simulator import Simulator
+from hushwire.clock import Clock, Entropy, SystemEntropy
+from hushwire.dispatch.lanes import Lanes
+from hushwire.dispatch.receive import Receiver
+from hushwire.dispatch.recover import recover
+from hushwire.dispatch.submit import Dispatcher
+from hushwire.dispatch.timewarp import TimeWarp
+from hushwire.dispatch.waits import Waits
+from hushwire.dispatch.wire_log import WireLog
+from hushwire.domain.account import Account
+from hushwire.domain.magic import FROM_OK
+from hushwire.domain.message import Message
+from hushwire.domain.sid import new_sid
+from hushwire.domain.task import TaskKind
+from hushwire.errors import Misconfigured, Refusal
+from hushwire.observe import Journal, install_exception_hook, route_logging
+from hushwire.outbound import Guard, HttpClient
+from hushwire.private import Private
+from hushwire.settings import Settings, Started
+from hushwire.store.engine import FileLock
+from hushwire.store.listing import Listing
+from hushwire.store.store import Store
+from hushwire.store.sweep import sweep
+from hushwire.vault.keyring import harden_process, load_or_create_root
+from hushwire.vault.slots import Slots
+from hushwire.webhooks.deliver import Deliverer
+
+EXIT_TRY_LATER: Final = 75
+DRAIN_S: Final = 5.0  # for each step of a stop
+CLOCK_OFFSET: Final = "clock_offset_ms"
+VAULT_ID: Final = "vault_id"
+
+
+class Server:
+    """All parts of one server, without its socket. `open` it on a running loop."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        journal: Journal,
+        *,
+        clock: Clock | None = None,
+        entropy: Entropy | None = None,
+        client: HttpClient | None = None,
+        threaded: bool = True,
+    ) -> None:
+        self.settings = settings
+        self.journal = journal
+        self.ready = False
+        self.first_start = False
+        self._client = client
+        self._threaded = threaded
+        self._entropy = entropy or SystemEntropy()
+        self._tasks: list[asyncio.Task[None]] = []
+        data = settings.data
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock = FileLock(data / "lock")
+        if settings.database_path.exists() and not (data / "root.key").exists():
+            raise Misconfigured(
+                f"the root key {data / 'root.key'} is missing while its database is there: restore "
+                "it, or start with another data directory"
+            )
+        self._root = load_or_create_root(data / "root.key")
+        self.slots = Slots.open(
+            data / "vault", self._root, slots_per_file=settings.vault_slots_per_file
+        )
+        self.clock = clock or Clock()
+        self.guard = Guard(allow_loopback=settings.sandbox, allow=settings.outbound_allow)
+
+    async def open(self) -> None:
+        """Open the store, settle what a dead process left, start the workers."""
+        settings, journal, metrics = self.settings, self.journal, self.journal.metrics
+        path = settings.database_path
+        self.store = store = Store(
+            path, self.slots, self._root, self._entropy, failed=self._failed,
+            warm=settings.dispatch_memory * 2, threaded=self._threaded,
+        )  # fmt: skip
+        self._check_vault()
+        if settings.sandbox:
+            self.clock.offset_ms += int(store.get_meta(CLOCK_OFFSET) or 0)
+        self.account = self._first_account()
+        self.listing = Listing(path, store.accounts, self.slots)
+        store.release_held()
+        wire_log = WireLog(settings.data)
+        began = time.monotonic()
+        in_doubt, resubmitted = await recover(store, self.clock, wire_log)
+        self.lanes = lanes = Lanes(store, self.clock)
+        self.network = self._network()
+        self.dispatcher = Dispatcher(
+            store, self.network, self.clock, wire_log, metrics,
+            memory=settings.dispatch_memory, pace_ms=self._pace_ms, drained=lanes.wake,
+        )  # fmt: skip
+        client = self._client or HttpClient(self.guard, per_host=settings.callback_connections)
+        self.deliverer = Deliverer(
+            store, client, self.clock, journal, connections=settings.callback_connections,
+            memory=settings.callback_memory, drained=lanes.wake,
+        )  # fmt: skip
+        waits = Waits(store, self.clock)
+        lanes.workers.update({
+            TaskKind.SUBMIT: self.dispatcher, TaskKind.CALLBACK: self.deliverer,
+            TaskKind.SETTLE: waits, TaskKind.LATE: waits, TaskKind.REDACT: waits,
+        })  # fmt: skip
+        store.outlet = lanes
+        self.network.start(self.dispatcher.outcomes, Receiver(store, self.clock, metrics).receipts)
+        lanes.start()
+        self._run(lanes.run())
+        self._run(self._sweep())
+        self.messages = Messages(
+            store, self.listing, self.clock, self.guard, metrics,
+            Limits(settings.accept_backlog, self._disk_low, routable=settings.sandbox),
+            sandbox=settings.sandbox,
+        )  # fmt: skip
+        self._measure()
+        if in_doubt or resubmitted:
+            ms = int((time.monotonic() - began) * 1000)
+            journal.recovered(messages=resubmitted, in_doubt=in_doubt, callbacks=0, ms=ms)
+        self.ready = True
+
+    async def close(self) -> None:
+        """Drain: no new work, answers awaited, all on disk. What is left goes on at next start."""
+        self.ready = False
+        await self.dispatcher.stop(DRAIN_S)
+        await self.network.stop()
+        await self.deliverer.stop(DRAIN_S)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.store.close()
+        self.listing.close()
+        self.slots.close()
+        self._lock.close()
+
+    def app(self) -> App:
+        """The HTTP application of this server."""
+        accounts = Accounts(self.store)
+        auth = Authenticator(accounts)
+        routes = sandbox_routes(Sandbox(self, auth)) if self.settings.sandbox else []
+        resource = MessageResource(self.messages, auth, self.clock)
+        return App(resource, self.journal, lambda: self.ready, [*routes])
+
+    def busy(self) -> int:
+        """Work in memory that is not finished; 0 when all is quiet."""
+        return (
+            self.store.pending()
+            + self.dispatcher.busy()
+            + self.network.busy()
+            + self.deliverer.busy()
+            + self.lanes.busy()
+        )
+
+    # -- parts ----------------------------------------------------------------------------
+
+    def _network(self) -> Simulator:
+        settings = self.settings
+        return Simulator(
+            self.clock, settings.data / "network.log", window=settings.carrier_window,
+            receipt_ms=settings.simulator_receipt_ms,
+        )  # fmt: skip
+
+    def _check_vault(self) -> None:
+        """A vault of another database opens nothing: better to say so than to look empty."""
+        vault_id = self.slots.vault_id.hex()
+        known = self.store.get_meta(VAULT_ID)
+        if known is None:
+            self.store.put_meta(VAULT_ID, vault_id)
+        elif known != vault_id:
+            raise Misconfigured(
+                "the vault is not the one this database was written with: restore the directory "
+                f"{self.settings.data / 'vault'}, or start with another data directory"
+            )
+
+    def _first_account(self) -> Account:
+        """The account of the first start: as the settings say, or made."""
+        settings, accounts = self.settings, self.store.accounts
+        known = accounts.by_id.get(1)
+        if known is not None:
+            token = settings.auth_token
+            if settings.account_sid not in (None, known.sid) or token not in (
+                None, known.auth_token,
+            ):  # fmt: skip
+                raise Misconfigured(
+                    "account_sid and auth_token differ from those of the first start: unset them, "
+                    "or use another data directory"
+                )
+            return known
+        self.first_start = True
+        return accounts.open(
+            sid=settings.account_sid or new_sid("AC", self._entropy.bytes(16)),
+            token=settings.auth_token or Private(secrets.token_hex(16)),
+            name="First account",
+            number_sid=new_sid("PN", self._entropy.bytes(16)),
+            phone=FROM_OK if settings.sandbox else None,
+            now_ms=self.clock.now_ms(),
+        )
+
+    def _pace_ms(self, message: Message) -> float:
+        pace = self.store.accounts.pace_of(message)
+        return pace.length_ms(message.segments) if pace is not None else 0.0
+
+    def _disk_low(self) -> bool:
+        now = int(time.monotonic())
+        if now != self._looked:
+            self._looked = now
+            free_mb = self.store.free_bytes() >> 20
+            self._low = free_mb < self.settings.disk_reserve_mb
+            if self._low:
+                self.journal.disk_low(free_mb, self.settings.disk_reserve_mb)
+        return self._low
+
+    _looked = -1
+    _low = False
+
+    async def _sweep(self) -> None:
+        await sweep(self.store, self.settings.database_path, self.slots)
+
+    def _run(self, work: object) -> None:
+        assert asyncio.iscoroutine(work)
+        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        """A service that ends with an error takes the process with it: it restarts clean."""
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._failed(error)
+
+    def _failed(self, error: BaseException) -> None:
+        self.journal.storage_failed("store", error)
+        os._exit(EXIT_TRY_LATER)
+
+    def _measure(self) -> None:
+        metrics, slots, store = self.journal.metrics, self.slots, self.store
+        metrics.queue("accept", store.backlog)
+        metrics.queue("dispatch", self.dispatcher.busy)
+        metrics.queue("callback", self.deliverer.held)
+        metrics.gauge("vault_slots_live", "Keys in the vault", lambda: slots.stats().live)
+        metrics.gauge("vault_slots_free", "Free slots of the vault", lambda: slots.stats().free)
+        metrics.gauge("disk_free_bytes", "Free on the database's disk", store.free_bytes)
+
+
+class Sandbox:
+    """What the sandbox's door needs of the server."""
+
+    def __init__(self, server: Server, auth: Authenticator) -> None:
+        self._server = server
+        self._auth = auth
+        self._warp = TimeWarp(server.clock, server.busy, self._persist)
+
+    @property
+    def phones(self) -> Simulator:
+        return self._server.network
+
+    def authenticate(self, headers: Mapping[str, str]) -> None:
+        account = self._auth.account(headers.get("authorization", "").encode("latin-1"))
+        if account.id != self._server.account.id:
+            raise Refusal("authenticate")
+
+    async def receive_text(
+        self, from_: Private, to: Private, body: Private, media_urls: Sequence[Private]
+    ) -> tuple[str, str]:
+        if media_urls:
+            raise Refusal("parameter_not_supported", parameter="media_urls")
+        message = await self._server.messages.receive(from_, to, body)
+        return message.sid, message.status
+
+    async def advance(self, seconds: int) -> int:
+        pending = await self._warp.advance(seconds * 1000)
+        self._server.journal.clock_moved(seconds, pending)
+        return pending
+
+    def now_ms(self) -> int:
+        return self._server.clock.now_ms()
+
+    def offset_ms(self) -> int:
+        return self._server.clock.offset_ms
+
+    def _persist(self, offset_ms: int) -> None:
+        self._server.store.put_meta(CLOCK_OFFSET, str(offset_ms))
+
+
+class _Http(uvicorn.Server):
+    """uvicorn without its signal handlers: the server stops in its own order."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+def run(settings: Settings, announce: Callable[[Started], None]) -> int:
+    """Run the server until a signal; returns the exit code. Raises Misconfigured."""
+    harden_process()
+    faults.arm_from_environment()
+    journal = Journal(level=settings.log_level)
+    install_exception_hook(journal)
+    route_logging(journal)
+    listener = _listen(settings)
+    server = Server(settings, journal)
+    uvloop.run(_serve(server, listener, announce))
+    return 0
+
+
+async def _serve(
+    server: Server, listener: socket.socket, announce: Callable[[Started], None]
+) -> None:
+    began = time.monotonic()
+    await server.open()
+    settings, journal = server.settings, server.journal
+    http = _Http(
+        uvicorn.Config(
+            server.app(), http="httptools", ws="none", lifespan="off", log_config=None,
+            access_log=False, proxy_headers=False, server_header=False, date_header=False,
+            timeout_graceful_shutdown=int(DRAIN_S), ssl_certfile=settings.tls_cert,
+            ssl_keyfile=settings.tls_key,
+        )
+    )  # fmt: skip
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(sign, _stop, sign, http, stopping, journal)
+    serving = loop.create_task(http.serve([listener]))
+    started = _credentials(server, listener.getsockname()[1])
+    ms = int((time.monotonic() - began) * 1000)
+    port = int(listener.getsockname()[1])
+    journal.started(__version__, port=port, ms=ms, sandbox=settings.sandbox)
+    announce(started)
+    # What lives now lives for ever: the collector need not look at it again.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+    await serving
+    drained = time.monotonic()
+    await server.close()
+    journal.stopped(ms=int((time.monotonic() - drained) * 1000), waiting=0)
+
+
+def _stop(
+    sign: signal.Signals, http: uvicorn.Server, stopping: asyncio.Event, journal: Journal
+) -> None:
+    if stopping.is_set():  # asked twice: as a crash would, and as safe
+        os._exit(128 + sign)
+    stopping.set()
+    journal.stopping(sign.name.lower())
+    http.should_exit = True
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise Misconfigured(
+            f"host and port: cannot listen on {settings.host}:{settings.port} "
+            f"({error.strerror}); stop what uses it, or give --port another number (0: any free)"
+        ) from None
+    listener.listen(2048)
+    return listener
+
+
+def _credentials(server: Server, port: int) -> Started:
+    """Write DIR/credentials.json (0600), whole or not at all, and say the same to the person."""
+    settings, account = server.settings, server.account
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
+    host = f"[{host}]" if ":" in host else host
+    scheme = "https" if settings.tls_cert is not None else "http"
+    url = settings.public_url or f"{scheme}://{host}:{port}"
+    numbers = [n.phone for n in server.store.accounts.numbers.values() if n.account_id == 1]
+    phone = numbers[0] if numbers else ""
+    path = settings.data / "credentials.json"
+    _write_secret(
+        path,
+        msgspec.json.format(
+            msgspec.json.encode({
+                "url": url, "account_sid": account.sid,
+                "auth_token": account.auth_token.reveal(), "phone_number": phone,
+            }),
+            indent=2,
+        ) + b"\n",
+    )  # fmt: skip
+    return Started(
+        url=url,
+        account_sid=account.sid,
+        auth_token=account.auth_token,
+        phone_number=phone,
+        credentials_path=path,
+        sandbox=settings.sandbox,
+        first_start=server.first_start,
+    )
+
+
+def _write_secret(path: Path, content: bytes) -> None:
+    part = path.with_suffix(".part")
+    part.unlink(missing_ok=True)
+    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(fd, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
