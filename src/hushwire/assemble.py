@@ -52,6 +52,7 @@ from hushwire.webhooks.deliver import Deliverer
 
 EXIT_TRY_LATER: Final = 75
 DRAIN_S: Final = 5.0  # for each step of a stop
+CONNECTIONS_MAX: Final = 4096  # beyond: 503
 CLOCK_OFFSET: Final = "clock_offset_ms"
 VAULT_ID: Final = "vault_id"
 
@@ -97,7 +98,7 @@ class Server:
         settings, journal, metrics = self.settings, self.journal, self.journal.metrics
         path = settings.database_path
         self.store = store = Store(
-            path, self.slots, self._root, self._entropy, failed=self._failed,
+            path, self.slots, self._root, self._entropy, metrics, failed=self._failed,
             warm=settings.dispatch_memory * 2, threaded=self._threaded,
         )  # fmt: skip
         self._check_vault()
@@ -335,8 +336,8 @@ async def _serve(
         uvicorn.Config(
             server.app(), http="httptools", ws="none", lifespan="off", log_config=None,
             access_log=False, proxy_headers=False, server_header=False, date_header=False,
-            timeout_graceful_shutdown=int(DRAIN_S), ssl_certfile=settings.tls_cert,
-            ssl_keyfile=settings.tls_key,
+            limit_concurrency=CONNECTIONS_MAX, timeout_graceful_shutdown=int(DRAIN_S),
+            ssl_certfile=settings.tls_cert, ssl_keyfile=settings.tls_key,
         )
     )  # fmt: skip
     stopping = asyncio.Event()

@@ -51,7 +51,10 @@ BY_TEXT = [
         0, 1, 22, 23, 25, 53, 110, 143, 445, 587, 993, 1023, 65536, 99999, 100000, 10**20, "080",
     )],
     # paths
-    *[(u, "path") for u in ("https://example.com", "https://example.com?q=1", "http://example.com#f")],
+    *[(u, "path") for u in (
+        "https://example.com", "https://example.com?q=1", "http://example.com#f",
+        "http://u:p@example.com?/a", "http://@8.8.8.8",
+    )],
     # lengths
     ("https://example.com/" + "p" * 3981, "length"),
     # addresses
@@ -75,7 +78,7 @@ BY_TEXT = [
 
 FINE = [
     "http://example.com/", "https://example.com/p?q=1#rc=2", "HTTPS://EXAMPLE.com/p",
-    "https://user:p%40ss@example.com/p", "https://example.com:443/p", "http://example.com:80/p",
+    "https://user:p%40ss@example.com/p", "https://@example.com/p", "https://example.com:443/p", "http://example.com:80/p",
     "https://example.com:8443/p", "https://example.com:65535/p", "http://8.8.8.8/p",
     "http://[2606:4700:4700::1111]/p", "http://[2606:4700:4700::1111]:8080/p",
     "http://[64:ff9b::8.8.8.8]/p", "http://[::ffff:8.8.8.8]/p", "http://xn--exmple-cua.com/p",

@@ -238,5 +238,4 @@ class Messages:
 
     async def _shred(self, change: Change) -> None:
         if change.after is not change.before:
-            self._metrics.shredded += len(change.shreds)
             await self._store.record((change,))

@@ -126,7 +126,7 @@ class Guard:
         host = read_host(parts.host)
         if host is None:
             return "host"
-        if not has_path(url):
+        if not has_path(url, parts):
             return "path"
         if isinstance(host, str):
             local = host == "localhost" or host.endswith(".localhost")

@@ -11,6 +11,7 @@ through, so that erasing works when nothing else does; any other failure stops t
 import asyncio
 import errno
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -43,7 +44,8 @@ class Batch:
     """Everything one transaction writes."""
 
     __slots__ = (
-        "births", "deletes", "drops", "forget_address", "forget_content",
+        "births",
+        "commit_s", "deletes", "drops", "forget_address", "forget_content",
         "others", "rows", "settled", "shreds", "updates", "work",
     )  # fmt: skip
 
@@ -59,6 +61,7 @@ class Batch:
         self.shreds: list[KeyRef] = []
         self.work: list[Work] = []
         self.settled: list[tuple[int, Message | None]] = []  # what memory may forget after
+        self.commit_s = 0.0
 
 
 class GroupCommit:
@@ -159,15 +162,18 @@ class GroupCommit:
         self._taken = None
         if self._asked:
             self._take()
-        if refused:
-            batch.births.done.set_exception(Unavailable("unavailable", retry_after_s=30))
-        else:
-            batch.births.done.set_result(None)
-        batch.others.done.set_result(None)
+        for part in (batch.births, batch.others):
+            if part.done.done():  # a waiter was cancelled, and took the shared future with it
+                continue
+            if refused and part is batch.births:
+                part.done.set_exception(Unavailable("unavailable", retry_after_s=30))
+            else:
+                part.done.set_result(None)
         self._finished(batch, refused)
 
     def _commit(self, batch: Batch) -> bool:
         """Write the batch; True when its births were refused because the disk is full."""
+        began = time.perf_counter()
         with self._lock:
             try:
                 self._write(batch, births=True)
@@ -175,6 +181,7 @@ class GroupCommit:
                 if isinstance(error, OSError) and error.errno != errno.ENOSPC:
                     raise
             else:
+                batch.commit_s = time.perf_counter() - began
                 return False
             self._make_room()
             self._slots.release([ref for ref, _ in batch.births.images])

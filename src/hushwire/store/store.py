@@ -16,6 +16,7 @@ from hushwire.clock import Entropy
 from hushwire.domain.message import Change, Message, is_finished
 from hushwire.domain.sid import MessageId, Mint, parse_message_sid
 from hushwire.domain.task import Task, TaskKind
+from hushwire.observe import Metrics
 from hushwire.store.accounts import Accounts
 from hushwire.store.commit import Batch, GroupCommit, Part, Work
 from hushwire.store.engine import Database, Value
@@ -71,6 +72,7 @@ class Store:
         slots: Slots,
         root: bytes,
         entropy: Entropy,
+        metrics: Metrics,
         *,
         failed: Callable[[BaseException], None],
         warm: int = 20_000,
@@ -78,6 +80,7 @@ class Store:
     ) -> None:
         self._path = path
         self._slots = slots
+        self._metrics = metrics
         self._warm = warm
         self._db = Database(path)
         self._db.migrate()
@@ -151,8 +154,13 @@ class Store:
         return self._commit.pending()
 
     def _finished(self, batch: Batch, refused: bool) -> None:
-        memory, outlet = self._memory, self.outlet
+        memory, outlet, metrics = self._memory, self.outlet, self._metrics
+        metrics.commit_rows.observe(len(batch.rows) + len(batch.updates))
+        metrics.commit_s.observe(batch.commit_s)
+        metrics.shredded += len(batch.shreds)
         for key, after in batch.settled:
+            if after is not None:
+                metrics.status[after.status] += 1
             if memory.get(key, batch) is after and (after is None or is_finished(after)):
                 del memory[key]
         if refused:

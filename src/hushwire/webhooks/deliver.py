@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from msgspec.structs import replace
+
 from hushwire.clock import Clock
 from hushwire.domain.backoff import callback_retry_ms
 from hushwire.domain.message import Message
@@ -176,11 +178,15 @@ class Deliverer:
             "X-Twilio-Signature": sign_text(token, signed_url(url), params),
             "I-Twilio-Idempotency-Token": idempotency_token(message.sid, task.number),
         }
-        result = await self._client.post(url, headers, body, overrides.limits)
+        limits = overrides.limits
+        loop = asyncio.get_running_loop()
+        end = loop.time() + limits.total_ms / 1000  # of all attempts together (6.5)
+        result = await self._client.post(url, headers, body, limits)
         for _ in range(overrides.retries):
-            if not overrides.retries_on(result):
+            left_ms = int((end - loop.time()) * 1000)
+            if left_ms <= 0 or not overrides.retries_on(result):
                 break
-            result = await self._client.post(url, headers, body, overrides.limits)
+            result = await self._client.post(url, headers, body, replace(limits, total_ms=left_ms))
         return result
 
     def _settle(self, task: Task, message: Message, result: Answer | Failure) -> None:
