@@ -7,6 +7,8 @@ import os
 import secrets
 import signal
 import socket
+import ssl
+import sys
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
@@ -54,7 +56,6 @@ EXIT_TRY_LATER: Final = 75
 DRAIN_S: Final = 5.0  # for each step of a stop
 CONNECTIONS_MAX: Final = 4096  # beyond: 503
 CLOCK_OFFSET: Final = "clock_offset_ms"
-VAULT_ID: Final = "vault_id"
 
 
 class Server:
@@ -81,11 +82,12 @@ class Server:
         data = settings.data
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = FileLock(data / "lock")
-        if settings.database_path.exists() and not (data / "root.key").exists():
-            raise Misconfigured(
-                f"the root key {data / 'root.key'} is missing while its database is there: restore "
-                "it, or start with another data directory"
-            )
+        for what, path in (("root key", data / "root.key"), ("vault", data / "vault")):
+            if settings.database_path.exists() and not path.exists():
+                raise Misconfigured(
+                    f"the {what} {path} is missing while its database is there: restore it, or "
+                    "start with another data directory"
+                )
         self._root = load_or_create_root(data / "root.key")
         self.slots = Slots.open(
             data / "vault", self._root, slots_per_file=settings.vault_slots_per_file
@@ -101,7 +103,6 @@ class Server:
             path, self.slots, self._root, self._entropy, metrics, failed=self._failed,
             warm=settings.dispatch_memory * 2, threaded=self._threaded,
         )  # fmt: skip
-        self._check_vault()
         if settings.sandbox:
             self.clock.offset_ms += int(store.get_meta(CLOCK_OFFSET) or 0)
         self.account = self._first_account()
@@ -182,18 +183,6 @@ class Server:
             self.clock, settings.data / "network.log", window=settings.carrier_window,
             receipt_ms=settings.simulator_receipt_ms,
         )  # fmt: skip
-
-    def _check_vault(self) -> None:
-        """A vault of another database opens nothing: better to say so than to look empty."""
-        vault_id = self.slots.vault_id.hex()
-        known = self.store.get_meta(VAULT_ID)
-        if known is None:
-            self.store.put_meta(VAULT_ID, vault_id)
-        elif known != vault_id:
-            raise Misconfigured(
-                "the vault is not the one this database was written with: restore the directory "
-                f"{self.settings.data / 'vault'}, or start with another data directory"
-            )
 
     def _first_account(self) -> Account:
         """The account of the first start: as the settings say, or made."""
@@ -320,6 +309,7 @@ def run(settings: Settings, announce: Callable[[Started], None]) -> int:
     journal = Journal(level=settings.log_level)
     install_exception_hook(journal)
     route_logging(journal)
+    _check_tls(settings)
     listener = _listen(settings)
     server = Server(settings, journal)
     uvloop.run(_serve(server, listener, announce))
@@ -350,6 +340,8 @@ async def _serve(
     port = int(listener.getsockname()[1])
     journal.started(__version__, port=port, ms=ms, sandbox=settings.sandbox)
     announce(started)
+    # The writer thread asks for the interpreter between two waits for the disk: let it in soon.
+    sys.setswitchinterval(0.0005)
     # What lives now lives for ever: the collector need not look at it again.
     gc.collect()
     gc.freeze()
@@ -368,6 +360,21 @@ def _stop(
     stopping.set()
     journal.stopping(sign.name.lower())
     http.should_exit = True
+
+
+def _check_tls(settings: Settings) -> None:
+    """Refuse now what the listener could not use once the server said it is ready."""
+    if settings.tls_cert is None:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
+            settings.tls_cert, settings.tls_key, password=lambda: ""
+        )
+    except OSError as error:  # SSLError is one
+        raise Misconfigured(
+            f"tls_cert and tls_key cannot be used ({getattr(error, 'reason', error.strerror)}): "
+            "give a certificate chain and its key, both PEM, the key without a passphrase"
+        ) from None
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
 
 from hushwire.webhooks.payloads import status_form
-from hushwire.webhooks.signature import sign_text
+from hushwire.webhooks.signature import Signer
 
 SID = "SM" + "0123456789abcdef" * 2
 ACCOUNT = "AC" + "f" * 32
@@ -94,5 +94,5 @@ def test_the_official_validator_accepts_what_the_receiver_parses(
     pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, strict_parsing=True)
     assert joined == "".join(name + value for name, value in pairs)
     url = "https://example.com:8443/status?a=b"
-    signature = sign_text(token.encode(), url, joined)
+    signature = Signer(token).sign_text(url, joined)
     assert RequestValidator(token).validate(url, dict(pairs), signature)

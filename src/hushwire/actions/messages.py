@@ -20,6 +20,7 @@ from hushwire.domain.message import (
     Status,
     born,
     deleted,
+    history_line,
     is_finished,
     redacted,
 )
@@ -123,6 +124,7 @@ class Messages:
                 to_shown=mask(to) if obfuscate else None,
                 lane=TRUNK_LANE,
                 callback_lane=endpoint_lane(callback.reveal()) if callback is not None else 0,
+                history=history_line(Status.QUEUED, ident.key >> 16),
             ),
             due_ms,
         )
@@ -206,6 +208,8 @@ class Messages:
             sent_ms=ident.key >> 16,
             content_key=content_key,
             address_key=address_key,
+            settled=True,
+            history=history_line(Status.RECEIVED, ident.key >> 16),
         )
         change = born(message, now_ms)
         await self._store.record((change,))

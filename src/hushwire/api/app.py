@@ -39,38 +39,36 @@ class App:
                 Route("/metrics", self._scrape),
                 *routes,
             ],
-            exception_handlers={Refusal: self._refused, HTTPException: self._http},
+            exception_handlers={
+                Refusal: self._refused,
+                HTTPException: self._http,
+                Exception: self._defect,
+            },
         )
+        self._rest.router.redirect_slashes = False  # a path is served, or it is not
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        started = False
-
-        async def noting(event: dict[str, object]) -> None:
-            nonlocal started
-            started = True
-            await send(event)
-
+        path: str = scope["path"]
+        creates = (
+            scope["method"] == "POST" and path.endswith(COLLECTION) and path.startswith(PREFIX)
+        )
         try:
-            path: str = scope["path"]
             if not self._ready() and path not in ("/healthz", "/readyz"):
                 await self._not_ready(send)
-            elif (
-                scope["method"] == "POST" and path.endswith(COLLECTION) and path.startswith(PREFIX)
-            ):
+            elif creates:
                 await self._messages.create(scope, receive, send)
             else:
-                await self._rest(scope, receive, noting)  # pyright: ignore[reportArgumentType]
+                await self._rest(scope, receive, send)
         except Refusal as refusal:
             self._metrics.refused[refusal.problem.code] += 1
             body = encode(refusal.body())
             await respond(send, refusal.problem.status, body, refusal_headers(refusal))
         except Exception as error:  # noqa: BLE001  the one handler of what nobody expected
             self._journal.defect(error)
-            if not started:
-                refusal = Refusal("internal_error")
-                await respond(send, 500, encode(refusal.body()), [])
+            if creates:  # the rest was answered by `_defect`
+                await respond(send, 500, encode(Refusal("internal_error").body()), [])
 
     async def _not_ready(self, send: Send) -> None:
         refusal = Unavailable("unavailable", retry_after_s=5)
@@ -85,8 +83,13 @@ class App:
         """What the router refuses, in Twilio's words."""
         assert isinstance(error, HTTPException)
         if error.status_code == 405:
-            return _problem(Refusal("method_not_allowed"))
-        return _problem(Refusal("not_found", path=request.url.path))
+            response = _problem(Refusal("method_not_allowed"))
+            response.headers.update(error.headers or {})  # Allow
+            return response
+        return _problem(Refusal("not_found", path=request.scope["path"]))
+
+    async def _defect(self, request: Request, error: Exception) -> Response:
+        return _problem(Refusal("internal_error"))
 
     async def _healthz(self, request: Request) -> Response:
         return PlainTextResponse("ok\n")

@@ -38,10 +38,9 @@ class MessageResource:
     def routes(self) -> list[Route]:
         base = "/2010-04-01/Accounts/{account_sid}/Messages"
         return [
-            Route(f"{base}.json", self.list, methods=["GET"]),
-            Route(f"{base}/{{sid}}.json", self.fetch, methods=["GET"]),
-            Route(f"{base}/{{sid}}.json", self.update, methods=["POST"]),
-            Route(f"{base}/{{sid}}.json", self.delete, methods=["DELETE"]),
+            # POST is named for `Allow` only: the application gives it to `create` before.
+            Route(f"{base}.json", self.list, methods=["GET", "POST"]),
+            Route(f"{base}/{{sid}}.json", self._one, methods=["GET", "POST", "DELETE"]),
         ]
 
     async def create(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -49,7 +48,7 @@ class MessageResource:
         path: str = scope["path"]
         account_sid = path[len(PREFIX) : -len(COLLECTION)]
         account = self._auth.path_account(authorization(scope["headers"]), account_sid, path)
-        form = parse_form(await read_body(receive))
+        form = parse_form(await read_body(receive), scope["headers"])
         message, durable = self._messages.send(account, read_send(form))
         body = encode(message_json(message, account_sid, created=True))
         await durable
@@ -59,13 +58,9 @@ class MessageResource:
         account = self._account(request)
         query = request.scope["query_string"]
         asked = read_page(account.id, query, self._clock.now_ms())
-        skip = asked.skip()
-        # One more than asked for tells whether a next page exists.
-        found = await self._messages.page(asked.query, skip + asked.page_size + 1)
-        shown = found[skip : skip + asked.page_size]
-        last = shown[-1] if len(found) > skip + asked.page_size else None
-        records = [message_json(message, account.sid) for message in shown]
-        return _json(200, page_json(request.url.path, asked, records, last))
+        page = asked.cut(await self._messages.page(asked.query, asked.limit()))
+        records = [message_json(message, account.sid) for message in page.messages]
+        return _json(200, page_json(request.scope["path"], asked, page, records))
 
     async def fetch(self, request: Request) -> Response:
         account, message = self._find(request)
@@ -75,11 +70,11 @@ class MessageResource:
         """`Body=` (present and empty) redacts; anything else cannot be honoured (30400)."""
         account, message = self._find(request)
         body = await read_body(request.receive)
-        names = {pair.partition(b"=")[0] for pair in body.split(b"&")}
-        form = parse_form(body)
-        if "Status" in form:
-            raise Refusal("not_cancelable" if form["Status"] == ["canceled"] else "update_invalid")
-        if b"Body" not in names or "Body" in form:
+        form = parse_form(body, request.scope["headers"], keep_empty=True)
+        text, status = form.get("Body"), form.get("Status", [""])
+        if text is None and status == ["canceled"]:
+            raise Refusal("not_cancelable")
+        if text != [""] or status != [""]:
             raise Refusal("update_invalid")
         message = await self._messages.redact(message)
         return _json(200, message_json(message, account.sid))
@@ -89,16 +84,25 @@ class MessageResource:
         await self._messages.delete(message)
         return Response(status_code=204)
 
+    async def _one(self, request: Request) -> Response:
+        match request.method:
+            case "POST":
+                return await self.update(request)
+            case "DELETE":
+                return await self.delete(request)
+            case _:
+                return await self.fetch(request)
+
     def _account(self, request: Request) -> Account:
         header = authorization(request.scope["headers"])
         sid = request.path_params["account_sid"]
-        return self._auth.path_account(header, sid, request.url.path)
+        return self._auth.path_account(header, sid, request.scope["path"])
 
     def _find(self, request: Request) -> tuple[Account, Message]:
         account = self._account(request)
         message = self._messages.fetch(account, request.path_params["sid"])
         if message is None:
-            raise Refusal("not_found", path=request.url.path)
+            raise Refusal("not_found", path=request.scope["path"])
         return account, message
 
 

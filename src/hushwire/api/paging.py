@@ -1,9 +1,11 @@
 """Lists on the wire: filters in, a page and its neighbours' URIs out (twilio-messaging 4, 5.5).
 
-Paging is by key, not by offset: a page token names the last record of the page before, so
-pages neither repeat nor skip anything while messages arrive.
+Paging is by key, not by offset. A page token names a record: `PA` and its SID ask for what
+comes after it, `PB` for what comes just before it. So pages neither repeat nor skip anything
+while messages arrive or go.
 """
 
+from collections.abc import Sequence
 from typing import Final
 from urllib.parse import parse_qsl, quote_plus
 
@@ -13,7 +15,7 @@ from hushwire.api.dates import parse_filter_date
 from hushwire.domain.message import Message
 from hushwire.domain.phone import normalise
 from hushwire.domain.query import MessageQuery
-from hushwire.domain.sid import parse_message_sid
+from hushwire.domain.sid import key_at, parse_message_sid
 from hushwire.errors import Refusal
 from hushwire.private import Private
 
@@ -39,6 +41,28 @@ class PageRequest(Struct, frozen=True):
         """Records to walk past: a page that is asked for by its number alone."""
         return self.page * self.page_size if self.token is None else 0
 
+    def limit(self) -> int:
+        """Records to look for: one more than asked for tells whether there is another page."""
+        return self.skip() + self.page_size + 1
+
+    def cut(self, found: Sequence[Message]) -> "Page":
+        """The page, of what was found within the limit."""
+        skip, size = self.skip(), self.page_size
+        more = len(found) == self.limit()
+        if self.query.upwards:
+            shown = found[-size:]
+            return Page(shown, newer=more, older=bool(shown))
+        shown = found[skip : skip + size]
+        return Page(shown, newer=self.page > 0 and bool(shown), older=more)
+
+
+class Page(Struct, frozen=True):
+    """The messages of one page, newest first, and whether there are pages on either side."""
+
+    messages: Sequence[Message]
+    newer: bool
+    older: bool
+
 
 def read_page(account_id: int, query_string: bytes, now_ms: int) -> PageRequest:
     """The page a query string asks for. Raises Refusal for bad sizes, tokens and dates."""
@@ -52,28 +76,33 @@ def read_page(account_id: int, query_string: bytes, now_ms: int) -> PageRequest:
     token = given.get("PageToken")
     if token is None and (page + 1) * page_size > WALK_MAX:
         raise Refusal("invalid_page_token")
-    sent_from, sent_before = _sent(given, now_ms)
+    oldest_ms = (now_ms // DAY_MS - RETENTION_DAYS) * DAY_MS  # by day: see W8
+    sent_from, sent_before = _sent(given, oldest_ms)
+    floor = key_at(oldest_ms) - 1
+    below, above = _beyond(token)
     query = MessageQuery(
         account_id=account_id,
         to=_number_filter(given.get("To")),
         from_=_number_filter(given.get("From")),
         sent_from_ms=sent_from,
         sent_before_ms=sent_before,
-        below_key=_below(token),
+        below_key=below,
+        above_key=floor if above is None else max(floor, above),
+        upwards=above is not None,
     )
     filters = tuple((name, given[name]) for name in FILTERS if name in given)
     return PageRequest(query, filters, page, page_size, token)
 
 
 def page_json(
-    path: str, asked: PageRequest, records: list[dict[str, object]], last: Message | None
+    path: str, asked: PageRequest, page: Page, records: list[dict[str, object]]
 ) -> dict[str, object]:
-    """The envelope. `last` is the page's last record when more follow, else None."""
-    page, size = asked.page, asked.page_size
+    """The envelope around `records`, the messages of `page` as they are shown."""
+    number, size, messages = asked.page, asked.page_size, page.messages
 
-    def uri(number: int, token: str | None) -> str:
+    def uri(page_number: int, token: str | None) -> str:
         parts = [f"{quote_plus(name)}={quote_plus(value)}" for name, value in asked.filters]
-        parts += [f"PageSize={size}", f"Page={number}"]
+        parts += [f"PageSize={size}", f"Page={page_number}"]
         if token is not None:
             parts.append(f"PageToken={token}")
         return f"{path}?{'&'.join(parts)}"
@@ -81,13 +110,15 @@ def page_json(
     return {
         "messages": records,
         "first_page_uri": uri(0, None),
-        "next_page_uri": uri(page + 1, f"PA{last.sid}") if last is not None else None,
-        "previous_page_uri": uri(page - 1, None) if page else None,
-        "uri": uri(page, asked.token),
-        "page": page,
+        "next_page_uri": uri(number + 1, f"PA{messages[-1].sid}") if page.older else None,
+        "previous_page_uri": uri(max(0, number - 1), f"PB{messages[0].sid}")
+        if page.newer
+        else None,
+        "uri": uri(number, asked.token),
+        "page": number,
         "page_size": size,
-        "start": page * size if records else 0,
-        "end": page * size + len(records) - 1 if records else 0,
+        "start": number * size if records else 0,
+        "end": number * size + len(records) - 1 if records else 0,
     }
 
 
@@ -99,13 +130,14 @@ def _number(text: str | None, default: int, problem: str) -> int:
     return int(text)
 
 
-def _below(token: str | None) -> int | None:
+def _beyond(token: str | None) -> tuple[int | None, int | None]:
+    """The key that a token asks for the messages below of, and the one above of."""
     if token is None:
-        return None
-    ident = parse_message_sid(token[2:]) if token.startswith("PA") else None
-    if ident is None:
+        return None, None
+    ident = parse_message_sid(token[2:])
+    if ident is None or token[:2] not in ("PA", "PB"):
         raise Refusal("invalid_page_token")
-    return ident.key
+    return (ident.key, None) if token[:2] == "PA" else (None, ident.key)
 
 
 def _number_filter(text: str | None) -> Private | None:
@@ -115,11 +147,10 @@ def _number_filter(text: str | None) -> Private | None:
     return Private(normalise(text) or text)
 
 
-def _sent(given: dict[str, str], now_ms: int) -> tuple[int | None, int | None]:
+def _sent(given: dict[str, str], oldest_ms: int) -> tuple[int | None, int | None]:
     """The span of `DateSent` filters: from (inclusive) and before (exclusive), Unix ms."""
     starts: list[int] = []
     ends: list[int] = []
-    oldest_ms = (now_ms // DAY_MS - RETENTION_DAYS) * DAY_MS  # by day: see W8
     for name in ("DateSent", "DateSent<", "DateSent>"):
         text = given.get(name)
         if not text:

@@ -11,14 +11,15 @@ from hushwire.errors import Refusal
 from hushwire.private import Private
 
 HONOURED: Final = (
-    "To", "From", "Body", "StatusCallback", "ValidityPeriod", "ProvideFeedback", "SmartEncoded",
-    "ContentRetention", "AddressRetention",
+    "To", "From", "Body", "StatusCallback", "ValidityPeriod", "SmartEncoded", "ContentRetention",
+    "AddressRetention",
 )  # fmt: skip
 
 WITHOUT_EFFECT: Final = {
     "Attempt": "informational at Twilio too",
     "ForceDelivery": "reserved by Twilio",
     "MaxPrice": "obsolete at Twilio since June 2024",
+    "ProvideFeedback": "checked and kept with the message; Feedback.json is not served yet",
     "RiskCheck": "no risk check is made",
     "Tags": "not stored",
     "TrafficType": "semantics unpublished",
@@ -38,49 +39,37 @@ REFUSED: Final = {
     "ShortenUrls": "parameter_not_supported",
 }
 
+_HONOURED: Final = frozenset(HONOURED)
 _FLAGS: Final = frozenset({"SendAsMms", "ShortenUrls"})  # refused only when true
 
 
 def read_send(form: dict[str, list[str]]) -> SendMessage:
     """A create's form as what is to be sent. Raises Refusal for what cannot be honoured."""
-    for name in form.keys() & REFUSED.keys():
-        if name not in _FLAGS or _boolean(form, name):
+    for name, values in form.items():
+        if name in REFUSED and (name not in _FLAGS or _boolean(form, name)):
             raise Refusal(REFUSED[name], parameter=name)
-    from_ = _one(form, "From")
-    if from_ is not None and from_.startswith("MG"):  # Engage sends a service as From (W11)
+        if len(values) > 1 and name in _HONOURED:  # which one counts would be a guess
+            raise Refusal("invalid_parameter", parameter=name)
+    get = form.get
+    to, from_, body, callback = get("To"), get("From"), get("Body"), get("StatusCallback")
+    if from_ is not None and from_[0].startswith("MG"):  # Engage sends a service as From (W11)
         raise Refusal("service_not_found")
+    content, address = get("ContentRetention"), get("AddressRetention")
     return SendMessage(
-        to=_private(form, "To"),
-        from_=Private(from_) if from_ is not None else None,
-        body=_private(form, "Body"),
-        status_callback=_private(form, "StatusCallback"),
-        validity_s=_validity(form),
-        provide_feedback=_boolean(form, "ProvideFeedback"),
-        smart_encoded=_boolean(form, "SmartEncoded"),
-        content_retention=_one(form, "ContentRetention"),
-        address_retention=_one(form, "AddressRetention"),
+        to=Private(to[0]) if to is not None else None,
+        from_=Private(from_[0]) if from_ is not None else None,
+        body=Private(body[0]) if body is not None else None,
+        status_callback=Private(callback[0]) if callback is not None else None,
+        validity_s=_validity(form) if "ValidityPeriod" in form else VALIDITY_MAX_S,
+        provide_feedback="ProvideFeedback" in form and _boolean(form, "ProvideFeedback"),
+        smart_encoded="SmartEncoded" in form and _boolean(form, "SmartEncoded"),
+        content_retention=content[0] if content is not None else None,
+        address_retention=address[0] if address is not None else None,
     )
 
 
-def _one(form: dict[str, list[str]], name: str) -> str | None:
-    values = form.get(name)
-    if values is None:
-        return None
-    if len(values) > 1:  # which one counts would be a guess
-        raise Refusal("invalid_parameter", parameter=name)
-    return values[0]
-
-
-def _private(form: dict[str, list[str]], name: str) -> Private | None:
-    value = _one(form, name)
-    return Private(value) if value is not None else None
-
-
 def _boolean(form: dict[str, list[str]], name: str) -> bool:
-    value = _one(form, name)
-    if value is None:
-        return False
-    match value.lower():
+    match form[name][0].lower():
         case "true":
             return True
         case "false":
@@ -90,9 +79,7 @@ def _boolean(form: dict[str, list[str]], name: str) -> bool:
 
 
 def _validity(form: dict[str, list[str]]) -> int:
-    value = _one(form, "ValidityPeriod")
-    if value is None:
-        return VALIDITY_MAX_S
+    value = form["ValidityPeriod"][0]
     if not (value.isascii() and value.isdigit() and len(value) <= 6):
         raise Refusal("validity_invalid")
     return int(value)

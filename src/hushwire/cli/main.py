@@ -19,6 +19,7 @@ EXIT_CONFIGURATION: Final = 78  # EX_CONFIG
 # A module is imported only when its command is called, so that help and errors come at once.
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "up": ("up", "Start the server; the first start makes an account and a number."),
+    "demo": ("demo", "Watch a message go out, come back and be forgotten."),
     "settings": ("settings", "Show every setting: value, unit, where it comes from, help."),
 }
 
@@ -28,6 +29,7 @@ HELP = """A private-by-design messaging platform that speaks Twilio's Messaging 
 Examples:
   hushwire up                      start on http://127.0.0.1:8008
   hushwire up --port 0 --data /var/lib/hushwire
+  hushwire demo                    two minutes that show what it does
   hushwire settings                what can be set, and what is in force
   HUSHWIRE_PORT=9000 hushwire up   every setting is a variable, too
 

@@ -27,6 +27,10 @@ class Worker(Protocol):
         """One task to do. It is durable and held by this process."""
         ...
 
+    def forget(self, record: int) -> None:
+        """That message was redacted or deleted: what was fed of it says too much."""
+        ...
+
 
 class Lanes:
     """Knows when each lane's next task is due, and feeds the workers."""
@@ -39,12 +43,18 @@ class Lanes:
         self._alarm = Alarm(clock, self._ring)
         self._rung = asyncio.Event()
         self._claiming = False
+        self._claimed: tuple[TaskKind, int] | None = None  # the lane being claimed from
 
     # -- the store's outlet ---------------------------------------------------------------
 
     def room(self, kind: TaskKind, lane: int) -> int:
         worker = self.workers.get(kind)
-        return worker.room(lane) if worker is not None else 1  # an ATTEMPT waits for nobody
+        if worker is None:
+            return 1  # an ATTEMPT waits for nobody
+        due = self._due.get((kind, lane))
+        if (due is not None and self._is_due(due)) or self._claimed == (kind, lane):
+            return 0  # what waits in the table goes first
+        return worker.room(lane)
 
     def deliver(self, task: Task, message: Message) -> None:
         worker = self.workers.get(task.kind)
@@ -57,6 +67,10 @@ class Lanes:
         if known is None or task.due_ms < known:
             self._due[where] = task.due_ms
             self._alarm.set(task.due_ms)
+
+    def forget(self, record: int) -> None:
+        for worker in self.workers.values():
+            worker.forget(record)
 
     # -- claiming -------------------------------------------------------------------------
 
@@ -79,7 +93,9 @@ class Lanes:
             await self._rung.wait()
             self._rung.clear()
             self._claiming = True
-            for where in [where for where, due in self._due.items() if self._is_due(due)]:
+            now_ms = self._clock.now_ms()
+            # Oldest first: a callback that waits is told before the hold on its body ends.
+            for _, where in sorted((due, at) for at, due in self._due.items() if due <= now_ms):
                 await self._drain(*where)
             self._claiming = False
 
@@ -94,8 +110,10 @@ class Lanes:
             limit = min(CLAIM, room)
             # Taken out first: what is noted while we claim must not be overwritten.
             self._due.pop((kind, lane), None)
+            self._claimed = (kind, lane)
             now_ms = self._clock.now_ms()
             tasks, following = await self._store.claim(kind, lane, now_ms, limit)
+            self._claimed = None
             if following is not None:
                 self._remember(kind, lane, following)
             self._feed(worker, tasks)
@@ -117,8 +135,7 @@ class Lanes:
     def _remember(self, kind: TaskKind, lane: int, due_ms: int) -> None:
         known = self._due.get((kind, lane))
         self._due[kind, lane] = due_ms if known is None else min(known, due_ms)
-        if not self._is_due(due_ms):
-            self._alarm.set(due_ms)
+        self._alarm.set(due_ms)  # it may have become due while we claimed
 
     def _is_due(self, due_ms: int) -> bool:
         return due_ms <= self._clock.now_ms()

@@ -1,20 +1,20 @@
 """The dispatcher: takes messages to the carrier, at the sender's pace, inside its window.
 
 An attempt is marked durable before the wire, so that a crash leaves it visible as in doubt
-instead of lost or doubled. No task, timer or future per message: two deques, one heap, one
-alarm.
+instead of lost or doubled. No task, timer or future per message: queues, and one alarm.
 """
 
 import asyncio
-import heapq
 from collections import deque
 from collections.abc import Callable, Sequence
 
 from hushwire.carriers.base import Accepted, Carrier, NotNow, Outcome, Refused, Submission, Unsure
 from hushwire.clock import Alarm, Clock
+from hushwire.dispatch.lanes import CLAIM
+from hushwire.dispatch.turns import Turns
 from hushwire.dispatch.wire_log import WireLog
 from hushwire.domain.backoff import retry_ms
-from hushwire.domain.message import Change, Fact, Message, Status, advance
+from hushwire.domain.message import UNKNOWN_ERROR, Change, Fact, Message, Status, advance
 from hushwire.domain.task import Task, TaskKind
 from hushwire.faults import reach
 from hushwire.observe import Metrics
@@ -23,6 +23,8 @@ from hushwire.store.store import Store
 _ATTEMPTED = Fact("attempted")
 _EXPIRED = Fact("expired")
 _DOUBTED = Fact("doubted")
+_NOTHING_TO_SEND = Fact("refused", error_code=UNKNOWN_ERROR)  # its body is gone
+_LOG_RETRY_S = 1.0
 BATCH = 256  # messages marked in one commit, so that their commit is not a long one
 
 
@@ -51,10 +53,8 @@ class Dispatcher:
         self._drained = drained
         self._loop = asyncio.get_running_loop()
         self._ready: deque[Message] = deque()
-        self._paced: dict[str, deque[Message]] = {}  # sender → what waits for its pace
-        self._turns: list[tuple[float, str]] = []  # heap: when which sender may send again
-        self._free_at: dict[str, float] = {}  # sender → when it may send again
-        self._paced_count = 0
+        self._turns = Turns(clock.now_ms())  # what waits for its sender's pace
+        self._ended: list[Change] = []  # what this tick ends without sending it
         self._open: dict[int, Message] = {}  # marked or on the wire, without an outcome
         self._alarm = Alarm(clock, self._kick)
         self._kicked = False
@@ -63,11 +63,14 @@ class Dispatcher:
     # -- Worker ---------------------------------------------------------------------------
 
     def room(self, lane: int) -> int:
-        return self._memory - len(self._ready) - self._paced_count - len(self._open)
+        return self._memory - len(self._ready) - len(self._turns) - len(self._open)
 
     def feed(self, task: Task, message: Message) -> None:
         self._ready.append(message)
         self._kick()
+
+    def forget(self, record: int) -> None:
+        return  # what is held is looked up again before it goes to the wire
 
     def busy(self) -> int:
         """Messages that are to be submitted now or wait for their outcome."""
@@ -88,65 +91,72 @@ class Dispatcher:
         room = min(self._carrier.window - len(self._open), BATCH)
         marked: list[Change] = []
         messages: list[Message] = []
-        expired: list[Change] = []
+        self._ended.clear()
         while len(messages) < room and (message := self._next(now_ms)) is not None:
-            late = message.expires_ms <= now_ms
-            change = advance(message, _EXPIRED if late else _ATTEMPTED, now_ms)
+            change = advance(message, _ATTEMPTED, now_ms)
             if change is None or change.after is None:
                 continue
-            if late:
-                expired.append(change)
-            else:
-                marked.append(change)
-                messages.append(change.after)
-                self._open[message.key] = change.after
-        if expired:
-            self._store.record(expired)
+            marked.append(change)
+            messages.append(change.after)
+            self._open[message.key] = change.after
+        if self._ended:
+            self._store.record(self._ended)
         if marked:
             self._store.record(marked).add_done_callback(lambda _: self._to_wire(messages))
-        if self._turns:
-            self._alarm.set(int(self._turns[0][0]) + 1)
-        if self._ready and len(self._open) < self._carrier.window:
-            self._kick()
+        self._go_on(now_ms)
+
+    def _go_on(self, now_ms: int) -> None:
+        """Come again when there is more to do, and ask for more when there is room for it."""
+        turn_ms = self._turns.next_ms()
+        if len(self._open) < self._carrier.window:  # else the next outcome brings us back
+            if self._ready or (turn_ms is not None and turn_ms <= now_ms):
+                self._kick()
+            elif turn_ms is not None:
+                self._alarm.set(turn_ms)
+        if not self._ready and self.room(0) >= min(self._memory // 2, CLAIM):
+            self._drained(TaskKind.SUBMIT, 0)
 
     def _next(self, now_ms: int) -> Message | None:
         """The next message that may go now: one whose sender's turn has come, or a ready one."""
-        if self._turns and self._turns[0][0] <= now_ms:
-            _, sender = heapq.heappop(self._turns)
-            queue = self._paced[sender]
-            message = self._latest(queue.popleft())
-            self._paced_count -= 1
-            # The whole train moves: a sender that stood still does not send in a burst.
-            self._free_at[sender] = now_ms + self._pace_ms(message)
-            if queue:
-                heapq.heappush(self._turns, (self._free_at[sender], sender))
-            else:
-                del self._paced[sender]
-            return message
-        while self._ready:
-            message = self._latest(self._ready.popleft())
-            pace_ms = self._pace_ms(message)
-            if not pace_ms or message.from_ is None:
-                return message
-            sender = message.from_.reveal()
-            if sender not in self._paced and self._free_at.get(sender, 0.0) <= now_ms:
-                self._free_at[sender] = now_ms + pace_ms
-                return message
-            if sender not in self._paced:
-                self._paced[sender] = deque()
-                heapq.heappush(self._turns, (self._free_at[sender], sender))
-            self._paced[sender].append(message)
-            self._paced_count += 1
-        return None
+        message = self._turns.take(now_ms, self._fit)
+        while message is None and self._ready:
+            fresh = self._fit(self._ready.popleft(), now_ms)
+            if fresh is not None and self._may_go(fresh, now_ms):
+                return fresh
+        return message
 
-    def _latest(self, message: Message) -> Message:
-        return self._store.peek(message.key) or message
+    def _may_go(self, message: Message, now_ms: int) -> bool:
+        """Is it unpaced, or its sender's turn? If not, it waits for it, here or in the table."""
+        pace_ms = self._pace_ms(message)
+        if not pace_ms or message.from_ is None:
+            return True
+        come_ms = self._turns.offer(message.from_.reveal(), message, pace_ms, now_ms)
+        if come_ms is not None and come_ms > now_ms:
+            self._store.set_aside([_again(message, come_ms)])
+        return come_ms == now_ms
+
+    def _fit(self, message: Message, now_ms: int) -> Message | None:
+        """The message as it is now, if it is still to be sent; what came too late ends here."""
+        latest = self._store.latest(message.key)
+        if latest is None or latest.status not in (Status.QUEUED, Status.SENDING):
+            return None  # its receipt came, or it was deleted
+        if latest.expires_ms > now_ms and latest.body is not None:
+            return latest
+        late = latest.expires_ms <= now_ms
+        change = advance(latest, _EXPIRED if late else _NOTHING_TO_SEND, now_ms)
+        if change is not None:
+            self._ended.append(change)
+        return None
 
     def _to_wire(self, messages: list[Message]) -> None:
         reach("dispatch.marked")
-        self._wire_log.write([message.key for message in messages])
-        reach("dispatch.logged")
         batch = [_submission(m) for m in messages if m.body is not None]
+        try:
+            self._wire_log.write([message.key for message in messages])
+        except OSError:  # a full disk: what a restart could not know of is not sent
+            self.outcomes([(submission, NotNow(_LOG_RETRY_S)) for submission in batch])
+            return
+        reach("dispatch.logged")
         self._carrier.submit(batch)
         reach("dispatch.submitted")
 
@@ -157,8 +167,8 @@ class Dispatcher:
         now_ms = self._clock.now_ms()
         changes: list[Change] = []
         for submission, outcome in reported:
-            held = self._open.pop(submission.reference, None)
-            message = self._store.peek(submission.reference) or held
+            self._open.pop(submission.reference, None)
+            message = self._store.latest(submission.reference)
             if message is None or message.status not in (Status.QUEUED, Status.SENDING):
                 continue  # its receipt came first, or it was deleted
             change = advance(message, _fact(message, outcome, now_ms), now_ms)
@@ -166,10 +176,7 @@ class Dispatcher:
                 changes.append(change)
         if changes:
             self._store.record(changes)
-        if self._ready:
-            self._kick()
-        elif self.room(0) >= self._memory // 2:
-            self._drained(TaskKind.SUBMIT, 0)
+        self._go_on(now_ms)
 
     async def stop(self, within_s: float) -> None:
         """Take no more to the wire and wait for the answers of what is on it."""
@@ -179,6 +186,10 @@ class Dispatcher:
             if not self._open:
                 return
             await asyncio.sleep(0.01)
+
+
+def _again(message: Message, due_ms: int) -> Task:
+    return Task(message.key, 0, TaskKind.SUBMIT, message.lane, due_ms, message.attempt)
 
 
 def _submission(message: Message) -> Submission:

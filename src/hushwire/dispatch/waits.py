@@ -18,8 +18,10 @@ class Waits:
     def room(self, lane: int) -> int:
         return 1_000
 
+    def forget(self, record: int) -> None:
+        return  # nothing is held here
+
     def feed(self, task: Task, message: Message) -> None:
-        message = self._store.peek(message.key) or message
         change = self._change(task, message)
         if change is None or change.after is change.before:
             self._store.drop([task])

@@ -46,12 +46,17 @@ class WireLog:
         self._open()
 
     def write(self, keys: Sequence[int]) -> None:
-        """These messages go on the wire now."""
+        """These messages go on the wire now. Raises OSError, and then none of them is noted."""
         data = struct.pack(f">{len(keys)}Q", *keys)
-        written = os.write(self._fd, data)
-        if written != len(data):
-            raise OSError("the wire log was written short")
-        self._size += written
+        try:
+            written = os.write(self._fd, data)
+            while written < len(data):
+                written += os.write(self._fd, data[written:])
+        except OSError:
+            # What fitted on a full disk goes: keys that follow a part of one would be misread.
+            os.ftruncate(self._fd, len(_boot()) + self._size)
+            raise
+        self._size += len(data)
         if self._size > TURN_BYTES:
             self._turn ^= 1
             self._open()

@@ -125,20 +125,19 @@ def is_finished(message: Message) -> bool:
     return message.status in FINAL or message.settled
 
 
-def _line(name: str, at_ms: int, error_code: int | None = None) -> str:
+def history_line(name: str, at_ms: int, error_code: int | None = None) -> str:
+    """One line of a message's history. The first says its status at birth."""
     return f"{name} {at_ms} {error_code or '-'}\n"
 
 
 def born(message: Message, due_ms: int) -> Change:
     """The birth of a message. Outbound ones start with a task to submit them at `due_ms`."""
-    after = replace(message, history=_line(message.status, message.created_ms))
     if message.direction is Direction.INBOUND:
-        return Change(None, replace(after, settled=True))
+        return Change(None, message)
     due_ms = min(due_ms, message.expires_ms)  # when its turn comes too late, it expires in time
     soon = due_ms < message.created_ms + SECOND  # worth holding in memory
-    return Change(
-        None, after, (Task(after.key, 0, TaskKind.SUBMIT, after.lane, due_ms, held=soon),)
-    )
+    submit = Task(message.key, 0, TaskKind.SUBMIT, message.lane, due_ms, held=soon)
+    return Change(None, message, (submit,))
 
 
 def advance(message: Message, fact: Fact, now_ms: int) -> Change | None:
@@ -162,7 +161,7 @@ def advance(message: Message, fact: Fact, now_ms: int) -> Change | None:
         attempt=message.attempt + (fact.name == "attempted"),
         in_doubt=fact.name == "doubted" or (message.in_doubt and status is _G),
         settled=status in FINAL or fact.name == "wait_ended",
-        history=message.history + _line(fact.name, now_ms, error_code),
+        history=message.history + history_line(fact.name, now_ms, error_code),
     )
     puts: list[Task] = []
     own = _own_task(after, fact, now_ms)
@@ -227,7 +226,7 @@ def redacted(message: Message, now_ms: int, *, body: bool, address: bool = False
         after = replace(after, address_key=None, from_=None, to=None)
     if not shreds:
         return Change(message, message)
-    history = message.history + _line("redacted", now_ms)
+    history = message.history + history_line("redacted", now_ms)
     after = replace(after, updated_ms=max(now_ms, message.updated_ms), history=history)
     waits = (after.discard and after.content_key is not None) or (
         after.obfuscate and after.address_key is not None and after.from_shown is not None

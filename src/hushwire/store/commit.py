@@ -1,8 +1,10 @@
 """Group commit: what waits at the end of the loop's tick goes into one transaction.
 
-Callers fill the open `Batch` on the event loop. One writer thread takes it whole: vault keys
-first (one fdatasync), then one database transaction (one fsync), then every waiter wakes in
-one call. At low load a batch holds one change and costs one fsync of each file.
+Callers fill the open `Batch` on the event loop. Its statements run there too, which costs
+microseconds and no fight for the interpreter's lock; what waits for the disk runs in one
+writer thread: vault keys first (one fdatasync), then the commit of the database (one fsync).
+Then every waiter wakes in one call. At low load a batch holds one change and costs one fsync
+of each file.
 
 Nothing is acknowledged before both are on disk. A full disk refuses births and lets the rest
 through, so that erasing works when nothing else does; any other failure stops the process.
@@ -24,20 +26,22 @@ from hushwire.faults import reach
 from hushwire.store.engine import Database, Row
 from hushwire.vault.slots import KeyRef, Slots
 
+LINGER_S: Final = 0.003
+FLOW_ROWS: Final = 16
+
 Work = Callable[[Database], None]
 
 
 class Part:
     """Half of a batch: births may be refused alone, so they are kept apart."""
 
-    __slots__ = ("done", "handed", "images", "later", "puts")
+    __slots__ = ("done", "handed", "images", "puts")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.done: asyncio.Future[None] = loop.create_future()
         self.images: list[tuple[KeyRef, bytes]] = []
         self.puts: list[Row] = []
         self.handed: list[tuple[Task, Message]] = []  # to workers, once durable
-        self.later: list[Task] = []  # due some day: in the table only
 
 
 class Batch:
@@ -45,8 +49,18 @@ class Batch:
 
     __slots__ = (
         "births",
-        "commit_s", "deletes", "drops", "forget_address", "forget_content",
-        "others", "rows", "settled", "shreds", "updates", "work",
+        "commit_s",
+        "deletes",
+        "drops",
+        "forget_address",
+        "forget_content",
+        "others",
+        "refused",
+        "rows",
+        "settled",
+        "shreds",
+        "updates",
+        "work",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -62,6 +76,7 @@ class Batch:
         self.work: list[Work] = []
         self.settled: list[tuple[int, Message | None]] = []  # what memory may forget after
         self.commit_s = 0.0
+        self.refused = False  # its births, by a full disk
 
 
 class GroupCommit:
@@ -72,7 +87,7 @@ class GroupCommit:
         db: Database,
         slots: Slots,
         *,
-        finished: Callable[[Batch, bool], None],
+        finished: Callable[[Batch], None],
         failed: Callable[[BaseException], None],
         make_room: Callable[[], bool],
         threaded: bool = True,
@@ -89,6 +104,8 @@ class GroupCommit:
         self._taken: Batch | None = None
         self._asked = False  # something was put into the open batch
         self._armed = False  # it is taken when this tick ends
+        self._lingering: asyncio.TimerHandle | None = None
+        self._flowing = False  # the last batch held many births: more will come at once
         self._closing = False
         self.busy = False
         self.commits = 0
@@ -97,12 +114,25 @@ class GroupCommit:
             self._thread = threading.Thread(target=self._run, name="hushwire-writer", daemon=True)
             self._thread.start()
 
-    def open_batch(self) -> Batch:
-        """The batch to fill now; it is taken when the loop's tick ends."""
+    def open_batch(self, *, urgent: bool = True) -> Batch:
+        """The batch to fill now; it is taken when the loop's tick ends.
+
+        What nobody waits for is not urgent: while births keep coming it waits a moment to go
+        with them, so that there is one commit instead of two.
+        """
         self._asked = True
-        if not self._armed and not self.busy:
+        if self.busy:
+            return self._batch
+        if self._lingering is not None and urgent:
+            self._lingering.cancel()
+            self._lingering = None
+            self._armed = False
+        if not self._armed:
             self._armed = True
-            self._loop.call_soon(self._take)
+            if urgent or not self._flowing:
+                self._loop.call_soon(self._take)
+            else:
+                self._lingering = self._loop.call_later(LINGER_S, self._take)
         return self._batch
 
     def now(self, work: Work) -> None:
@@ -133,13 +163,24 @@ class GroupCommit:
             await asyncio.to_thread(self._thread.join)
 
     def _take(self) -> None:
+        """The tick is over: the open batch is taken, its statements run, its commit begins."""
         self._armed = False
         self._asked = False
+        self._lingering = None
         self.busy = True
-        self._taken, self._batch = self._batch, Batch(self._loop)
+        self._flowing = len(self._batch.rows) >= FLOW_ROWS
+        batch, self._batch = self._batch, Batch(self._loop)
+        self._taken = batch
+        self._lock.acquire()  # until the commit: `now` must not write into this transaction
+        try:
+            self._fill(batch)
+        except apsw.FullError:
+            self._refuse_births(batch)
+        except apsw.Error as error:
+            self._failed(error)
         if self._thread is None:
-            refused = self._commit(self._taken)
-            self._loop.call_soon(self._wake, self._taken, refused)
+            self._commit(batch)
+            self._loop.call_soon(self._wake, batch)
         else:
             self._given.release()
 
@@ -150,63 +191,73 @@ class GroupCommit:
             if self._closing or batch is None:
                 return
             try:
-                refused = self._commit(batch)
+                self._commit(batch)
             except BaseException as error:  # noqa: BLE001  nothing may follow a failed commit
                 self._failed(error)
                 return
-            self._loop.call_soon_threadsafe(self._wake, batch, refused)
+            self._loop.call_soon_threadsafe(self._wake, batch)
 
-    def _wake(self, batch: Batch, refused: bool) -> None:
+    def _wake(self, batch: Batch) -> None:
         self.commits += 1
         self.busy = False
         self._taken = None
         if self._asked:
-            self._take()
+            waiting = self._batch
+            self.open_batch(urgent=bool(waiting.rows or waiting.work or waiting.shreds))
         for part in (batch.births, batch.others):
             if part.done.done():  # a waiter was cancelled, and took the shared future with it
                 continue
-            if refused and part is batch.births:
+            if batch.refused and part is batch.births:
                 part.done.set_exception(Unavailable("unavailable", retry_after_s=30))
             else:
                 part.done.set_result(None)
-        self._finished(batch, refused)
+        self._finished(batch)
 
-    def _commit(self, batch: Batch) -> bool:
-        """Write the batch; True when its births were refused because the disk is full."""
+    def _fill(self, batch: Batch) -> None:
+        """Run the batch's statements in a transaction that is not yet committed."""
+        db = self._db
+        db.begin()
+        if not batch.refused:
+            db.many("insert_message", batch.rows)
+            db.many("put_task", batch.births.puts)
+        db.many("put_task", batch.others.puts)
+        db.many("update_message", tuple(batch.updates.values()))
+        db.many("drop_task", batch.drops)
+        db.many("forget_content", batch.forget_content)
+        db.many("forget_address", batch.forget_address)
+        db.many("delete_message", batch.deletes)
+        for work in batch.work:  # last: a claim finds every task noted before it was asked for
+            work(db)
+
+    def _commit(self, batch: Batch) -> None:
+        """Keys to disk, then the transaction. A full disk refuses the births, once."""
         began = time.perf_counter()
-        with self._lock:
-            try:
-                self._write(batch, births=True)
-            except (apsw.FullError, OSError) as error:
-                if isinstance(error, OSError) and error.errno != errno.ENOSPC:
-                    raise
-            else:
-                batch.commit_s = time.perf_counter() - began
-                return False
-            self._make_room()
-            self._slots.release([ref for ref, _ in batch.births.images])
-            self._write(batch, births=False)
-            return bool(batch.rows)
+        try:
+            self._write(batch)
+        except (apsw.FullError, OSError) as error:
+            if batch.refused or (isinstance(error, OSError) and error.errno != errno.ENOSPC):
+                raise
+            self._refuse_births(batch)
+            self._write(batch)
+        self._lock.release()
+        batch.commit_s = time.perf_counter() - began
 
-    def _write(self, batch: Batch, *, births: bool) -> None:
-        images = batch.others.images + batch.births.images if births else batch.others.images
+    def _write(self, batch: Batch) -> None:
+        images = batch.others.images
+        if not batch.refused:
+            images = images + batch.births.images
         if images or batch.shreds:
             self._slots.write(images, batch.shreds)
         reach("store.vault_written")
-        db = self._db
-        with db:
-            for work in batch.work:
-                work(db)
-            if births:
-                db.many("insert_message", batch.rows)
-                db.many("put_task", batch.births.puts)
-            db.many("put_task", batch.others.puts)
-            db.many("update_message", tuple(batch.updates.values()))
-            db.many("drop_task", batch.drops)
-            db.many("forget_content", batch.forget_content)
-            db.many("forget_address", batch.forget_address)
-            db.many("delete_message", batch.deletes)
-            reach("store.before_commit")
+        self._db.commit()
         reach("store.committed")
         if batch.shreds:
             self._slots.recycle(batch.shreds)
+
+    def _refuse_births(self, batch: Batch) -> None:
+        """The disk is full: nothing new, so that what frees space still goes through."""
+        self._db.undo()
+        batch.refused = True
+        self._make_room()
+        self._slots.release([ref for ref, _ in batch.births.images])
+        self._fill(batch)

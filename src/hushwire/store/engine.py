@@ -39,10 +39,10 @@ class Database:
         try:
             for pragma in (*PRAGMAS, *(("query_only=on",) if readonly else ())):
                 self._execute(f"PRAGMA {pragma}", ())
-        except apsw.NotADBError:
+        except (apsw.NotADBError, apsw.CorruptError):
             raise Misconfigured(
-                f"database: {path.name} is not a Hushwire database; name another file in "
-                "database_url"
+                f"database: {path.name} is not a Hushwire database, or it is damaged; restore it, "
+                "or name another file in database_url"
             ) from None
 
     def rows(self, name: str, *values: Value) -> Iterable[Any]:
@@ -62,12 +62,28 @@ class Database:
         if rows:
             self._executemany(SQL[name], rows)
 
-    def __enter__(self) -> None:
-        """Begin a transaction, or a savepoint within one; it ends with the block."""
-        self._db.__enter__()
+    def begin(self) -> None:
+        """Begin a transaction."""
+        self._execute("BEGIN IMMEDIATE", ())
 
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        self._db.__exit__(kind, error, trace)
+    def commit(self) -> None:
+        """Make the transaction durable."""
+        self._execute("COMMIT", ())
+
+    def undo(self) -> None:
+        """Undo the transaction, if SQLite has not done so already (disk full)."""
+        if self._db.in_transaction:
+            self._execute("ROLLBACK", ())
+
+    def __enter__(self) -> None:
+        """Begin a transaction; it ends with the block, undone when the block raises."""
+        self.begin()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.commit()
+        else:
+            self.undo()
 
     def migrate(self) -> None:
         """Bring the schema to the newest version, each step in its own transaction."""

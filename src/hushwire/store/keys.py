@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from hushwire.clock import Entropy
 from hushwire.vault.keyring import AccountCipher
-from hushwire.vault.lookup import Pepper, month_of
+from hushwire.vault.lookup import Pepper, day_of, month_of
 
 SEARCH = "msg-search"
 
@@ -19,11 +19,28 @@ class AccountKeys:
         self.entropy = entropy
         self._new_pepper = new_pepper
         self.peppers: dict[int, Pepper] = {}
+        self._day = -1
+        self._today: Pepper | None = None
+        self._senders: dict[str, int] = {}
 
     def pepper(self, at_ms: int) -> Pepper:
         """The pepper of that month; made, and durable, before it is first used."""
-        epoch = month_of(at_ms)
-        return self.peppers.get(epoch) or self._new_pepper(self.cipher.account_id, epoch)
+        day = day_of(at_ms)
+        if day != self._day:  # a month is worked out once a day, not once a message
+            epoch = month_of(at_ms)
+            found = self.peppers.get(epoch) or self._new_pepper(self.cipher.account_id, epoch)
+            self._day, self._today = day, found
+            self._senders.clear()
+        assert self._today is not None
+        return self._today
+
+    def sender_tag(self, phone: str, at_ms: int) -> int:
+        """The tag of one of the account's own numbers, remembered for the day."""
+        pepper = self.pepper(at_ms)
+        tag = self._senders.get(phone)
+        if tag is None:
+            tag = self._senders[phone] = pepper.tag8(phone)
+        return tag
 
     def known_pepper(self, at_ms: int) -> Pepper | None:
         """The pepper of that month, or None when nothing was ever indexed in it."""

@@ -31,14 +31,16 @@ class Listing:
         self._lock = threading.Lock()
 
     def page(self, query: MessageQuery, limit: int) -> list[Message]:
-        """Up to `limit` messages, newest first."""
+        """Up to `limit` messages, newest first; of more, the end that `query` asks for."""
         with self._lock:
             low, high = self._span(query)
             if low >= high:
                 return []
             if query.to is None and query.from_ is None:
-                return self._scan("list_newest", query, low, high, limit, ())
-            return self._by_number(query, low, high, limit)
+                found = self._scan("list", query, low, high, limit, ())
+            else:
+                found = self._by_number(query, low, high, limit)
+        return found[::-1] if query.upwards else found
 
     def close(self) -> None:
         with self._lock:
@@ -51,6 +53,8 @@ class Listing:
         low, high = oldest, newest + 1
         if query.below_key is not None:
             high = min(high, query.below_key)
+        if query.above_key is not None:
+            low = max(low, query.above_key + 1)
         if query.sent_before_ms is not None:
             high = min(high, key_at(query.sent_before_ms))  # sent after it was born
         if query.sent_from_ms is not None:
@@ -63,7 +67,8 @@ class Listing:
         assert number is not None
         name = "list_to" if query.to is not None else "list_from"
         found: list[Message] = []
-        for day in range(day_of((high - 1) >> 16), day_of(low >> 16) - 1, -1):
+        days = range(day_of(low >> 16), day_of((high - 1) >> 16) + 1)
+        for day in days if query.upwards else reversed(days):
             pepper = keys.known_pepper(day * DAY_MS)
             if pepper is None:
                 continue  # nothing was written in that month
@@ -77,13 +82,15 @@ class Listing:
         self, name: str, query: MessageQuery, low: int, high: int, limit: int,
         more: tuple[int, ...],
     ) -> list[Message]:  # fmt: skip
+        """As many as the limit, in the order of the search: newest first, or oldest first."""
         keys = self._accounts.keys[query.account_id]
+        name = f"{name}_up" if query.upwards else f"{name}_down"
         found: list[Message] = []
         while len(found) < limit and low < high:
             chunk = min(_CHUNK, limit - len(found))
             rows = self._rows(name, query, low, high, chunk, more)
             for row in rows:
-                high = row.key
+                low, high = (row.key + 1, high) if query.upwards else (low, row.key)
                 message = read_message(row, keys, self._slots)
                 if message is not None and _matches(message, query):
                     found.append(message)

@@ -47,7 +47,10 @@ def birth_row(message: Message, keys: AccountKeys, images: list[tuple[KeyRef, by
     address_dek, image = keys.cipher.new_key(address_key)
     images.append((address_key, image))
     content = f"{callback}\n{message.body.reveal()}".encode("utf-8", "surrogatepass")
-    pepper = keys.pepper(message.created_ms)
+    inbound = message.direction is Direction.INBOUND
+    own, person = (to, from_) if inbound else (from_, to)
+    own_tag = keys.sender_tag(own, message.created_ms)
+    person_tag = keys.pepper(message.created_ms).tag8(person)
     return (
         message.key,
         message.tail,
@@ -69,8 +72,8 @@ def birth_row(message: Message, keys: AccountKeys, images: list[tuple[KeyRef, by
         message.from_shown,
         message.to_shown,
         day_of(message.created_ms),
-        pepper.tag8(from_),
-        pepper.tag8(to),
+        person_tag if inbound else own_tag,
+        own_tag if inbound else person_tag,
         message.lane,
         message.callback_lane,
         message.history,

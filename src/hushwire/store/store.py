@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -16,6 +17,7 @@ from hushwire.clock import Entropy
 from hushwire.domain.message import Change, Message, is_finished
 from hushwire.domain.sid import MessageId, Mint, parse_message_sid
 from hushwire.domain.task import Task, TaskKind
+from hushwire.errors import Misconfigured
 from hushwire.observe import Metrics
 from hushwire.store.accounts import Accounts
 from hushwire.store.commit import Batch, GroupCommit, Part, Work
@@ -23,6 +25,9 @@ from hushwire.store.engine import Database, Value
 from hushwire.store.rows import birth_row, read_message, read_row, read_task, task_row, update_row
 from hushwire.vault.slots import KeyRef, Slots
 
+VAULT_ID = "vault_id"
+SPARE_SLOTS = 256  # key slots taken from the vault at a time
+COOL_BATCH = 1_000  # messages dropped from memory at a time
 BALLAST_BYTES = 8 << 20  # given up when the disk is full, so that erasing can still commit
 
 
@@ -38,7 +43,11 @@ class Outlet(Protocol):
         ...
 
     def note(self, task: Task) -> None:
-        """A task that stands in the table until it is due."""
+        """A task that stands in the table until it is due. It may not be durable yet."""
+        ...
+
+    def forget(self, record: int) -> None:
+        """That message was redacted or deleted: what is remembered of it says too much."""
         ...
 
 
@@ -52,6 +61,9 @@ class _Nobody:
         raise AssertionError
 
     def note(self, task: Task) -> None:
+        return
+
+    def forget(self, record: int) -> None:
         return
 
 
@@ -85,6 +97,7 @@ class Store:
         self._db = Database(path)
         self._db.migrate()
         self._reader = Database(path, readonly=True)
+        self._know_vault()
         self._ballast = path.with_name("ballast")
         self._fill_ballast()
         self._commit = GroupCommit(
@@ -95,14 +108,30 @@ class Store:
         self._mint = Mint(0, self._reader.one("last_key")[0] or 0, entropy.bytes)
         # Unfinished messages, and changes not yet on disk: key → latest state, None if deleted.
         self._memory: dict[int, Message | None] = {}
+        self._spare: list[KeyRef] = []
         self.outlet: Outlet = _Nobody()
+
+    def _know_vault(self) -> None:
+        """A vault of another database opens nothing, and its sweep would destroy every key."""
+        vault_id = self._slots.vault_id.hex()
+        known = self.get_meta(VAULT_ID)
+        if known is None and self._slots.stats().live == 0:
+            with self._db:
+                self._db.do("put_meta", VAULT_ID, vault_id)
+        elif known != vault_id:
+            raise Misconfigured(
+                f"database: the vault is not the one {self._path.name} was written with; restore "
+                "both together, correct database_url, or start with another data directory"
+            )
 
     # -- births and changes ---------------------------------------------------------------
 
     def reserve(self, now_ms: int) -> Reserved:
         """An id and two vault keys for a message about to be recorded."""
-        content_key, address_key = self._slots.allocate(2)
-        return Reserved(self._mint.next(now_ms), content_key, address_key)
+        spare = self._spare
+        if not spare:  # slots in stock are blank on disk: a crash leaves nothing of them
+            spare.extend(reversed(self._slots.allocate(SPARE_SLOTS)))
+        return Reserved(self._mint.next(now_ms), spare.pop(), spare.pop())
 
     def record(self, changes: Sequence[Change]) -> "asyncio.Future[None]":
         """Write changes in the next group commit; the future ends when they are durable.
@@ -110,7 +139,7 @@ class Store:
         A birth may be refused by a full disk (`Unavailable`); nothing of it remains. Births
         and other changes are not mixed in one call.
         """
-        batch = self._commit.open_batch()
+        batch = self._commit.open_batch(urgent=changes[0].before is None)
         part = batch.others
         for change in changes:
             before, after = change.before, change.after
@@ -132,6 +161,8 @@ class Store:
             batch.settled.append((key, after))
             batch.drops.extend(change.drops)
             batch.shreds.extend(change.shreds)
+            if after is None or change.shreds:
+                self.outlet.forget(key)
             if after is not None:
                 self._put(part, change.puts, after)
         return part.done
@@ -143,7 +174,7 @@ class Store:
             if held:
                 part.handed.append((task, message))
             else:
-                part.later.append(task)
+                self.outlet.note(task)
 
     def backlog(self) -> int:
         """Messages that wait to be committed."""
@@ -153,31 +184,32 @@ class Store:
         """Is anything not yet on disk?"""
         return self._commit.pending()
 
-    def _finished(self, batch: Batch, refused: bool) -> None:
+    def _finished(self, batch: Batch) -> None:
         memory, outlet, metrics = self._memory, self.outlet, self._metrics
         metrics.commit_rows.observe(len(batch.rows) + len(batch.updates))
         metrics.commit_s.observe(batch.commit_s)
         metrics.shredded += len(batch.shreds)
+        # Handed over as it is now: since it was recorded it may have changed, or been deleted.
+        for part in (batch.others,) if batch.refused else (batch.births, batch.others):
+            for task, message in part.handed:
+                latest = memory.get(task.record, message)
+                if latest is not None:
+                    outlet.deliver(task, latest)
         for key, after in batch.settled:
             if after is not None:
                 metrics.status[after.status] += 1
             if memory.get(key, batch) is after and (after is None or is_finished(after)):
                 del memory[key]
-        if refused:
+        if batch.refused:
             for row in batch.rows:
                 memory.pop(int(row[0] or 0), None)
-        if len(memory) > self._warm:
+        if len(memory) > self._warm + COOL_BATCH:
             self._cool()
-        for part in (batch.others,) if refused else (batch.births, batch.others):
-            for task, message in part.handed:
-                outlet.deliver(task, message)
-            for task in part.later:
-                outlet.note(task)
 
     def _cool(self) -> None:
         """Forget the oldest unfinished messages; they are read again when needed."""
         waiting = self._commit.uncommitted()
-        for key in list(self._memory)[: len(self._memory) - self._warm]:
+        for key in list(islice(self._memory, len(self._memory) - self._warm + COOL_BATCH)):
             if key not in waiting:
                 del self._memory[key]
 
@@ -186,6 +218,12 @@ class Store:
     def peek(self, key: int) -> Message | None:
         """The latest state of a message in memory, or None when it is not there."""
         return self._memory.get(key)
+
+    def latest(self, key: int) -> Message | None:
+        """The latest state of a message, from memory or disk; None when it is deleted."""
+        if key in self._memory:
+            return self._memory[key]
+        return self.load([key]).get(key)
 
     def load(self, keys: Sequence[int]) -> dict[int, Message]:
         """The latest state of these messages; deleted ones are missing."""
@@ -255,19 +293,20 @@ class Store:
             following[:] = db.one("next_due", kind, lane)
 
         await self._work(work)
-        tasks.sort(key=lambda task: task.due_ms)
+        tasks.sort(key=lambda task: (task.due_ms, task.record, task.number))
         return tasks, following[0]
 
     def set_aside(self, tasks: Sequence[Task]) -> None:
         """Write tasks without any change to their messages (retries, pacing)."""
-        part = self._commit.open_batch().others
+        part = self._commit.open_batch(urgent=False).others
         for task in tasks:
             part.puts.append(task_row(task, held=False))
-            part.later.append(task)
+            self.outlet.note(task)
 
     def drop(self, tasks: Sequence[Task]) -> None:
         """These tasks are done."""
-        self._commit.open_batch().drops.extend((task.record, task.number) for task in tasks)
+        batch = self._commit.open_batch(urgent=False)
+        batch.drops.extend((task.record, task.number) for task in tasks)
 
     async def _work(self, work: Work) -> None:
         batch = self._commit.open_batch()

@@ -8,11 +8,13 @@ message go out in the order of its statuses, and a retry never holds up a later 
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from msgspec.structs import replace
 
 from hushwire.clock import Clock
+from hushwire.domain.account import Account
 from hushwire.domain.backoff import callback_retry_ms
 from hushwire.domain.message import Message
 from hushwire.domain.task import Task, TaskKind
@@ -23,7 +25,7 @@ from hushwire.private import Private
 from hushwire.store.store import Store
 from hushwire.webhooks.overrides import Overrides, split
 from hushwire.webhooks.payloads import CONTENT_TYPE, status_form
-from hushwire.webhooks.signature import idempotency_token, sign_text, signed_url
+from hushwire.webhooks.signature import Signer, idempotency_token, signed_url
 
 GONE: Final = 410  # the endpoint asks for no more of this
 SHARE_MIN: Final = 20  # callbacks an endpoint may hold in memory however many others there are
@@ -40,22 +42,26 @@ class Endpoint:
         self.lane = lane
         self.queue: deque[Job] = deque()
         self.workers = 0
-        self.busy: dict[int, deque[Job]] = {}  # messages with an attempt under way → what waits
+        self.busy: dict[int, deque[Job]] = {}  # message with a first attempt under way → waiting
 
     def take(self) -> Job | None:
-        """The next job whose message has no other attempt under way."""
+        """The next job; a first attempt waits while another of its message is under way."""
         while self.queue:
             job = self.queue.popleft()
-            waiting = self.busy.get(job[0].record)
+            task = job[0]
+            if task.attempt:
+                return job
+            waiting = self.busy.get(task.record)
             if waiting is None:
-                self.busy[job[0].record] = deque()
+                self.busy[task.record] = deque()
                 return job
             waiting.append(job)
         return None
 
-    def done(self, record: int) -> None:
+    def done(self, task: Task) -> None:
         """That attempt ended: what waited for it goes first."""
-        self.queue.extendleft(reversed(self.busy.pop(record)))
+        if not task.attempt:
+            self.queue.extendleft(reversed(self.busy.pop(task.record)))
 
 
 class Deliverer:
@@ -81,7 +87,10 @@ class Deliverer:
         self._memory = memory
         self._drained = drained
         self._endpoints: dict[int, Endpoint] = {}
+        self._signers: dict[int, tuple[Private, Signer]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._held: dict[int, int] = {}  # message → its callbacks in memory
+        self._outdated: set[int] = set()  # of these, what has been forgotten in part or whole
         self._first = 0  # first attempts queued or under way
         self._size = 0
         self._stopping = False
@@ -89,11 +98,11 @@ class Deliverer:
     # -- Worker ---------------------------------------------------------------------------
 
     def room(self, lane: int) -> int:
-        """An equal share of the memory left, and a few whatever the others do."""
+        """An equal share of the memory, and a few whatever the others do."""
         endpoint = self._endpoints.get(lane)
-        held = len(endpoint.queue) if endpoint is not None else 0
-        share = (self._memory - self._size) // (len(self._endpoints) + 1)
-        return max(SHARE_MIN, share) - held
+        if endpoint is None:
+            return max(SHARE_MIN, self._memory // (len(self._endpoints) + 1))
+        return max(SHARE_MIN, self._memory // len(self._endpoints)) - len(endpoint.queue)
 
     def feed(self, task: Task, message: Message) -> None:
         endpoint = self._endpoints.get(task.lane)
@@ -102,11 +111,12 @@ class Deliverer:
         endpoint.queue.append((task, message))
         self._size += 1
         self._first += task.attempt == 0
-        if endpoint.workers < self._connections and not self._stopping:
-            endpoint.workers += 1
-            worker = asyncio.get_running_loop().create_task(self._work(endpoint))
-            self._tasks.add(worker)
-            worker.add_done_callback(self._tasks.discard)
+        self._held[task.record] = self._held.get(task.record, 0) + 1
+        self._hire(endpoint)
+
+    def forget(self, record: int) -> None:
+        if record in self._held:
+            self._outdated.add(record)
 
     def busy(self) -> int:
         """First attempts that are not yet over."""
@@ -127,34 +137,62 @@ class Deliverer:
 
     # -- the work -------------------------------------------------------------------------
 
+    def _hire(self, endpoint: Endpoint) -> None:
+        """One worker more, if there is work for it and the endpoint may have it."""
+        if self._stopping or not endpoint.queue or endpoint.workers >= self._connections:
+            return
+        endpoint.workers += 1
+        worker = asyncio.get_running_loop().create_task(self._work(endpoint))
+        self._tasks.add(worker)
+        worker.add_done_callback(partial(self._left, endpoint))
+
     async def _work(self, endpoint: Endpoint) -> None:
         """One connection's worth of attempts, until the endpoint's queue is empty."""
-        try:
-            while not self._stopping and (job := endpoint.take()) is not None:
-                task, message = job
-                try:
-                    await self._attempt(task, self._store.peek(task.record) or message)
-                finally:
-                    self._size -= 1
-                    self._first -= task.attempt == 0
-                    endpoint.done(task.record)
-        finally:
-            endpoint.workers -= 1
-            if endpoint.workers == 0 and not endpoint.queue:
-                del self._endpoints[endpoint.lane]
+        while not self._stopping and (job := endpoint.take()) is not None:
+            task, message = job
+            try:
+                await self._attempt(task, message)
+            finally:
+                self._let_go(task)
+                endpoint.done(task)
+
+    def _left(self, endpoint: Endpoint, worker: "asyncio.Task[None]") -> None:
+        """A worker ended: nothing was left to do, or we stop, or there is a defect."""
+        self._tasks.discard(worker)
+        endpoint.workers -= 1
+        error = None if worker.cancelled() else worker.exception()
+        if error is not None:  # that callback waits in the table for the next start
+            self._journal.defect(error)
+        self._hire(endpoint)  # what came since
+        if endpoint.workers == 0 and not self._stopping:
+            del self._endpoints[endpoint.lane]
         if not self._stopping:
             self._drained(TaskKind.CALLBACK, endpoint.lane)
 
+    def _let_go(self, task: Task) -> None:
+        self._size -= 1
+        self._first -= task.attempt == 0
+        left = self._held.pop(task.record) - 1
+        if left:
+            self._held[task.record] = left
+        else:
+            self._outdated.discard(task.record)
+
+    def _current(self, message: Message) -> Message | None:
+        """The message without what was forgotten of it while we held it; None when deleted."""
+        return self._store.latest(message.key) if message.key in self._outdated else message
+
     async def _attempt(self, task: Task, message: Message) -> None:
-        if message.callback is None:  # the URL was forgotten with the body
+        current = self._current(message)
+        if current is None or current.callback is None:  # the URL was forgotten with the body
             self._store.drop([task])
             self._metrics.callbacks["withdrawn"] += 1
             return
         if task.attempt == 0:
             self._metrics.callback_late_s.observe((self._clock.now_ms() - task.due_ms) / 1000)
-        url, overrides = split(message.callback.reveal())
-        result = await self._post(url, overrides, task, message)
-        self._settle(task, message, result)
+        url, overrides = split(current.callback.reveal())
+        result = await self._post(url, overrides, task, current)
+        self._settle(task, current, result)
 
     async def _post(
         self, url: str, overrides: Overrides, task: Task, message: Message
@@ -172,10 +210,9 @@ class Deliverer:
             error_code=None if error == "-" else int(error),
             done_date=None if done_date == "-" else done_date,
         )
-        token = account.auth_token.reveal().encode()
         headers = {
             "Content-Type": CONTENT_TYPE,
-            "X-Twilio-Signature": sign_text(token, signed_url(url), params),
+            "X-Twilio-Signature": self._signer(account).sign_text(signed_url(url), params),
             "I-Twilio-Idempotency-Token": idempotency_token(message.sid, task.number),
         }
         limits = overrides.limits
@@ -186,8 +223,18 @@ class Deliverer:
             left_ms = int((end - loop.time()) * 1000)
             if left_ms <= 0 or not overrides.retries_on(result):
                 break
+            if message.key in self._outdated:  # what the body holds may be forgotten by now
+                break
             result = await self._client.post(url, headers, body, replace(limits, total_ms=left_ms))
         return result
+
+    def _signer(self, account: Account) -> Signer:
+        """Keyed with the account's primary token, and anew when that changes."""
+        token, signer = self._signers.get(account.id, (None, None))
+        if signer is None or token != account.auth_token:
+            signer = Signer(account.auth_token.reveal())
+            self._signers[account.id] = (account.auth_token, signer)
+        return signer
 
     def _settle(self, task: Task, message: Message, result: Answer | Failure) -> None:
         """Done, or once more later by the table of `domain/backoff.py`."""
@@ -204,7 +251,7 @@ class Deliverer:
         if wait_ms is None:
             self._store.drop([task])
             self._metrics.callbacks["given_up"] += 1
-        elif self._store.load([message.key]):  # not deleted meanwhile
+        elif (current := self._current(message)) is not None and current.callback is not None:
             due_ms = self._clock.now_ms() + wait_ms
             again = Task(
                 task.record, task.number, task.kind, task.lane, due_ms, attempt, task.detail

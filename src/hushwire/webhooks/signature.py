@@ -17,13 +17,26 @@ def sign(auth_token: str, url: str, sorted_params: Iterable[tuple[str, str]]) ->
     URL stays, fragment and userinfo go, as `RequestValidator` of Twilio's SDKs has it.
     """
     text = "".join([name + value for name, value in sorted_params])
-    return sign_text(auth_token.encode(), signed_url(url), text)
+    return Signer(auth_token).sign_text(signed_url(url), text)
 
 
-def sign_text(auth_token: bytes, url: str, params: str) -> str:
-    """As `sign`, for `params` already joined and a `url` that went through `signed_url`."""
-    digest = hmac.digest(auth_token, (url + params).encode(), "sha1")
-    return b2a_base64(digest, newline=False).decode("ascii")
+class Signer:
+    """An account's token, keyed once: the hot path copies the context.
+
+    Copies keep the interpreter's lock for short texts; a one-shot digest would give it up and
+    wait for it behind the writer thread.
+    """
+
+    __slots__ = ("_keyed",)
+
+    def __init__(self, auth_token: str) -> None:
+        self._keyed = hmac.new(auth_token.encode(), digestmod="sha1")
+
+    def sign_text(self, url: str, params: str) -> str:
+        """As `sign`, for `params` already joined and a `url` that went through `signed_url`."""
+        keyed = self._keyed.copy()
+        keyed.update((url + params).encode())
+        return b2a_base64(keyed.digest(), newline=False).decode("ascii")
 
 
 def signed_url(url: str) -> str:

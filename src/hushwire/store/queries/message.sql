@@ -41,26 +41,47 @@ SELECT * FROM message WHERE key IN (SELECT value FROM json_each(?));
 -- The newest message key, so that new ones only grow.
 SELECT max(key) FROM message;
 
--- name: list_newest
+-- name: list_down
 -- A page of an account, newest first: below a key, at or above a floor, sent within a span.
 SELECT * FROM message
 WHERE account_id = ?1 AND key < ?2 AND key >= ?3
   AND (?4 IS NULL OR sent_ms >= ?4) AND (?5 IS NULL OR sent_ms < ?5)
 ORDER BY key DESC LIMIT ?6;
 
--- name: list_to
--- The same for one recipient on one day, by keyed hash.
+-- name: list_up
+-- The same from the floor up, oldest first: the page before a record.
+SELECT * FROM message
+WHERE account_id = ?1 AND key < ?2 AND key >= ?3
+  AND (?4 IS NULL OR sent_ms >= ?4) AND (?5 IS NULL OR sent_ms < ?5)
+ORDER BY key ASC LIMIT ?6;
+
+-- name: list_to_down
+-- One recipient on one day, by keyed hash, newest first.
 SELECT * FROM message
 WHERE day = ?7 AND to_tag = ?8 AND account_id = ?1 AND key < ?2 AND key >= ?3
   AND (?4 IS NULL OR sent_ms >= ?4) AND (?5 IS NULL OR sent_ms < ?5)
 ORDER BY key DESC LIMIT ?6;
 
--- name: list_from
--- The same for one sender on one day, by keyed hash.
+-- name: list_to_up
+-- The same, oldest first.
+SELECT * FROM message
+WHERE day = ?7 AND to_tag = ?8 AND account_id = ?1 AND key < ?2 AND key >= ?3
+  AND (?4 IS NULL OR sent_ms >= ?4) AND (?5 IS NULL OR sent_ms < ?5)
+ORDER BY key ASC LIMIT ?6;
+
+-- name: list_from_down
+-- One sender on one day, by keyed hash, newest first.
 SELECT * FROM message
 WHERE day = ?7 AND from_tag = ?8 AND account_id = ?1 AND key < ?2 AND key >= ?3
   AND (?4 IS NULL OR sent_ms >= ?4) AND (?5 IS NULL OR sent_ms < ?5)
 ORDER BY key DESC LIMIT ?6;
+
+-- name: list_from_up
+-- The same, oldest first.
+SELECT * FROM message
+WHERE day = ?7 AND from_tag = ?8 AND account_id = ?1 AND key < ?2 AND key >= ?3
+  AND (?4 IS NULL OR sent_ms >= ?4) AND (?5 IS NULL OR sent_ms < ?5)
+ORDER BY key ASC LIMIT ?6;
 
 -- name: key_span
 -- The oldest and newest message key of an account.

@@ -13,7 +13,7 @@ UPDATE task SET held = 1
 WHERE (record, number) IN (
     SELECT record, number FROM task
     WHERE held = 0 AND kind = ?1 AND lane = ?2 AND due_ms <= ?3
-    ORDER BY due_ms LIMIT ?4
+    ORDER BY due_ms, record, number LIMIT ?4
 )
 RETURNING record, number, kind, lane, due_ms, attempt, detail, ref, held;
 
