@@ -39,17 +39,17 @@ REFUSED: Final = {
     "ShortenUrls": "parameter_not_supported",
 }
 
-_HONOURED: Final = frozenset(HONOURED)
 _FLAGS: Final = frozenset({"SendAsMms", "ShortenUrls"})  # refused only when true
+_SCALARS: Final = frozenset(HONOURED) | _FLAGS
 
 
 def read_send(form: dict[str, list[str]]) -> SendMessage:
     """A create's form as what is to be sent. Raises Refusal for what cannot be honoured."""
     for name, values in form.items():
+        if len(values) > 1 and name in _SCALARS:  # which one counts would be a guess
+            raise Refusal("invalid_parameter", parameter=name)
         if name in REFUSED and (name not in _FLAGS or _boolean(form, name)):
             raise Refusal(REFUSED[name], parameter=name)
-        if len(values) > 1 and name in _HONOURED:  # which one counts would be a guess
-            raise Refusal("invalid_parameter", parameter=name)
     get = form.get
     to, from_, body, callback = get("To"), get("From"), get("Body"), get("StatusCallback")
     if from_ is not None and from_[0].startswith("MG"):  # Engage sends a service as From (W11)

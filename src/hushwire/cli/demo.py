@@ -61,8 +61,9 @@ def demo(ctx: click.Context, fast: bool, as_json: bool) -> None:
       hushwire demo
       hushwire demo --fast
     """
-    if isinstance(sys.stdout, TextIOWrapper):  # an old terminal gets "?" for what it cannot show
-        sys.stdout.reconfigure(errors="replace")
+    stdout: object = sys.stdout
+    if isinstance(stdout, TextIOWrapper):  # an old terminal gets "?" for what it cannot show
+        stdout.reconfigure(errors="replace")
     console = Console(quiet=as_json, highlight=False, emoji=False)
     console.width = WIDTH if not console.is_terminal else min(WIDTH, console.width)
     paced = console.is_terminal and sys.stdin.isatty() and not fast and not as_json
