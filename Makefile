@@ -1,7 +1,7 @@
 # Hushwire: the commands of this repository. They need Python 3.11 or newer and make; each one
 # prepares .venv itself, when it is missing or a lock has changed.
 
-.PHONY: help up demo test check bench torture lock runtime dev
+.PHONY: help up demo test check docs bench torture lock runtime dev
 .DEFAULT_GOAL := help
 
 PY := .venv/bin/python
@@ -15,6 +15,7 @@ help:  ## show this
 	@echo "make demo      watch a message go out, come back and be forgotten"
 	@echo "make test      check, then every test"
 	@echo "make check     lint, format, types, import rules"
+	@echo "make docs      write the generated parts of docs/reference again"
 	@echo "make bench     measure what the documents claim"
 	@echo "make torture   hundreds of kills: nothing accepted is lost"
 	@echo "make lock      write the lock files again (UPGRADE=1 renews the pins)"
@@ -37,6 +38,9 @@ check: dev
 	@$(PY) -m pyright
 	@echo "==> import rules"
 	@.venv/bin/lint-imports --no-logo
+
+docs: dev
+	@$(PY) tools/docs.py
 
 bench: dev
 	@exec $(PY) bench/run.py $(ARGS)

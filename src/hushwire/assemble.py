@@ -108,6 +108,8 @@ class Server:
         self.account = self._first_account()
         self.listing = Listing(path, store.accounts, self.slots)
         store.release_held()
+        store.resume_paces(self.clock.now_ms())
+        recovery_ms = settings.recovery_s * 1000
         wire_log = WireLog(settings.data)
         began = time.monotonic()
         in_doubt, resubmitted = await recover(store, self.clock, wire_log)
@@ -116,19 +118,22 @@ class Server:
         self.dispatcher = Dispatcher(
             store, self.network, self.clock, wire_log, metrics,
             memory=settings.dispatch_memory, pace_ms=self._pace_ms, drained=lanes.wake,
+            recovery_ms=recovery_ms,
         )  # fmt: skip
         client = self._client or HttpClient(self.guard, per_host=settings.callback_connections)
         self.deliverer = Deliverer(
             store, client, self.clock, journal, connections=settings.callback_connections,
             memory=settings.callback_memory, drained=lanes.wake,
         )  # fmt: skip
-        waits = Waits(store, self.clock)
+        waits = Waits(store, self.clock, recovery_ms)
         lanes.workers.update({
             TaskKind.SUBMIT: self.dispatcher, TaskKind.CALLBACK: self.deliverer,
             TaskKind.SETTLE: waits, TaskKind.LATE: waits, TaskKind.REDACT: waits,
         })  # fmt: skip
         store.outlet = lanes
-        self.network.start(self.dispatcher.outcomes, Receiver(store, self.clock, metrics).receipts)
+        self.network.start(
+            self.dispatcher.outcomes, Receiver(store, self.clock, metrics, recovery_ms).receipts
+        )
         lanes.start()
         self._run(lanes.run())
         self._run(self._sweep())

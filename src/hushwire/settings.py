@@ -104,7 +104,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         int, _row("wait before a simulated phone confirms", "ms", ge=0)
     ] = 200
     recovery_s: Annotated[
-        int, _row("how long a discarded body outlives its hand-over; no effect yet", "s", ge=0)
+        int, _row("how long a body or number to be forgotten outlives its hand-over", "s", ge=0)
     ] = 21_600
     vault_slots_per_file: Annotated[
         int, _row("keys in one file of the vault; fixed at first start", "keys", ge=1_024)

@@ -68,7 +68,7 @@ class MessageResource:
 
     async def update(self, request: Request) -> Response:
         """`Body=` (present and empty) redacts; anything else cannot be honoured (30400)."""
-        account, message = self._find(request)
+        self._find(request)
         body = await read_body(request.receive)
         form = parse_form(body, request.scope["headers"], keep_empty=True)
         text, status = form.get("Body"), form.get("Status", [""])
@@ -76,6 +76,7 @@ class MessageResource:
             raise Refusal("not_cancelable")
         if text != [""] or status != [""]:
             raise Refusal("update_invalid")
+        account, message = self._find(request)  # it may have changed while the body came
         message = await self._messages.redact(message)
         return _json(200, message_json(message, account.sid))
 

@@ -40,7 +40,7 @@ REFUSED: Final = {
 }
 
 _FLAGS: Final = frozenset({"SendAsMms", "ShortenUrls"})  # refused only when true
-_SCALARS: Final = frozenset(HONOURED) | _FLAGS
+_SCALARS: Final = frozenset(HONOURED) | _FLAGS | {"ProvideFeedback"}
 
 
 def read_send(form: dict[str, list[str]]) -> SendMessage:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from hushwire.carriers.base import Receipt
 from hushwire.clock import Clock
-from hushwire.domain.message import Change, Fact, advance
+from hushwire.domain.message import RECOVERY_MS, Change, Fact, advance
 from hushwire.observe import Metrics
 from hushwire.store.store import Store
 
@@ -16,10 +16,13 @@ from hushwire.store.store import Store
 class Receiver:
     """Turns receipts into facts, a batch at a time."""
 
-    def __init__(self, store: Store, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, metrics: Metrics, recovery_ms: int = RECOVERY_MS
+    ) -> None:
         self._store = store
         self._clock = clock
         self._metrics = metrics
+        self._recovery_ms = recovery_ms
 
     def receipts(self, batch: Sequence[Receipt]) -> None:
         """Record what a batch of receipts changes."""
@@ -48,7 +51,7 @@ class Receiver:
             if message is None:
                 self._metrics.receipts["unknown"] += 1
                 continue
-            change = advance(message, _fact(receipt), now_ms)
+            change = advance(message, _fact(receipt), now_ms, self._recovery_ms)
             if change is None:
                 self._metrics.receipts["repeated"] += 1
             else:

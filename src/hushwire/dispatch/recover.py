@@ -34,7 +34,7 @@ async def recover(store: Store, clock: Clock, wire_log: WireLog) -> tuple[int, i
             changes.append(change)
             doubted += left
     if orphans:
-        store.drop(orphans)
+        await store.drop(orphans)  # before the lanes look at what the table holds
     if changes:
         await store.record(changes)
     wire_log.start()

@@ -14,7 +14,15 @@ from hushwire.dispatch.lanes import CLAIM
 from hushwire.dispatch.turns import Turns
 from hushwire.dispatch.wire_log import WireLog
 from hushwire.domain.backoff import retry_ms
-from hushwire.domain.message import UNKNOWN_ERROR, Change, Fact, Message, Status, advance
+from hushwire.domain.message import (
+    RECOVERY_MS,
+    UNKNOWN_ERROR,
+    Change,
+    Fact,
+    Message,
+    Status,
+    advance,
+)
 from hushwire.domain.task import Task, TaskKind
 from hushwire.faults import reach
 from hushwire.observe import Metrics
@@ -42,6 +50,7 @@ class Dispatcher:
         memory: int,
         pace_ms: Callable[[Message], float],
         drained: Callable[[TaskKind, int], None],
+        recovery_ms: int = RECOVERY_MS,
     ) -> None:
         self._store = store
         self._carrier = carrier
@@ -49,6 +58,7 @@ class Dispatcher:
         self._wire_log = wire_log
         self._metrics = metrics
         self._memory = memory
+        self._recovery_ms = recovery_ms
         self._pace_ms = pace_ms  # milliseconds this message occupies its sender; 0 is unpaced
         self._drained = drained
         self._loop = asyncio.get_running_loop()
@@ -143,7 +153,7 @@ class Dispatcher:
         if latest.expires_ms > now_ms and latest.body is not None:
             return latest
         late = latest.expires_ms <= now_ms
-        change = advance(latest, _EXPIRED if late else _NOTHING_TO_SEND, now_ms)
+        change = advance(latest, _EXPIRED if late else _NOTHING_TO_SEND, now_ms, self._recovery_ms)
         if change is not None:
             self._ended.append(change)
         return None
@@ -171,7 +181,7 @@ class Dispatcher:
             message = self._store.latest(submission.reference)
             if message is None or message.status not in (Status.QUEUED, Status.SENDING):
                 continue  # its receipt came first, or it was deleted
-            change = advance(message, _fact(message, outcome, now_ms), now_ms)
+            change = advance(message, _fact(message, outcome, now_ms), now_ms, self._recovery_ms)
             if change is not None:
                 changes.append(change)
         if changes:

@@ -48,6 +48,10 @@ class Pace:
         """How long a message occupies the sender; 0 when it is unpaced."""
         return 1000 * segments / self.mps if self.mps else 0.0
 
+    def occupy(self, now_ms: int, segments: int) -> None:
+        """Put so many segments into the timetable without a limit: what is queued already."""
+        self._next_ms = max(float(now_ms), self._next_ms) + self.length_ms(segments)
+
     def reserve(self, now_ms: int, segments: int) -> int | None:
         """When the message may go (Unix ms), or None when the queue is full (21611)."""
         if not self.mps:

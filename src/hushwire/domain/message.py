@@ -140,8 +140,13 @@ def born(message: Message, due_ms: int) -> Change:
     return Change(None, message, (submit,))
 
 
-def advance(message: Message, fact: Fact, now_ms: int) -> Change | None:
-    """What `fact` changes, or None when it comes too late or twice."""
+def advance(
+    message: Message, fact: Fact, now_ms: int, recovery_ms: int = RECOVERY_MS
+) -> Change | None:
+    """What `fact` changes, or None when it comes too late or twice.
+
+    `recovery_ms`: how long a body or address to be forgotten outlives the hand-over (D5).
+    """
     status = TABLE[message.status].get(fact.name)
     if status is None or (fact.name == "wait_ended" and message.settled):
         return None
@@ -173,7 +178,7 @@ def advance(message: Message, fact: Fact, now_ms: int) -> Change | None:
         if message.status not in (_S, *FINAL) and (message.discard or message.obfuscate):
             left = status in (_S, *FINAL)
             if left:  # handed over, or never will be: the recovery hold starts
-                due = now_ms + RECOVERY_MS
+                due = now_ms + recovery_ms
                 puts.append(Task(after.key, 1, TaskKind.REDACT, after.lane, due))
     return Change(message, after, tuple(puts), ((after.key, 0),) if status in FINAL else ())
 

@@ -32,13 +32,24 @@ FLOW_ROWS: Final = 16
 Work = Callable[[Database], None]
 
 
+class Durable(asyncio.Future[None]):
+    """What everybody waits for whose change is in one batch.
+
+    It cannot be cancelled: a waiter that is hears of it when the commit ends, and the others
+    hear nothing of that waiter.
+    """
+
+    def cancel(self, msg: object = None) -> bool:
+        return False
+
+
 class Part:
     """Half of a batch: births may be refused alone, so they are kept apart."""
 
     __slots__ = ("done", "handed", "images", "puts")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.done: asyncio.Future[None] = loop.create_future()
+        self.done = Durable(loop=loop)
         self.images: list[tuple[KeyRef, bytes]] = []
         self.puts: list[Row] = []
         self.handed: list[tuple[Task, Message]] = []  # to workers, once durable
@@ -173,11 +184,10 @@ class GroupCommit:
         self._taken = batch
         self._lock.acquire()  # until the commit: `now` must not write into this transaction
         try:
-            self._fill(batch)
-        except apsw.FullError:
-            self._refuse_births(batch)
-        except apsw.Error as error:
+            self._fill_or_refuse(batch)
+        except (apsw.Error, OSError) as error:
             self._failed(error)
+            return
         if self._thread is None:
             self._commit(batch)
             self._loop.call_soon(self._wake, batch)
@@ -204,14 +214,18 @@ class GroupCommit:
         if self._asked:
             waiting = self._batch
             self.open_batch(urgent=bool(waiting.rows or waiting.work or waiting.shreds))
-        for part in (batch.births, batch.others):
-            if part.done.done():  # a waiter was cancelled, and took the shared future with it
-                continue
-            if batch.refused and part is batch.births:
-                part.done.set_exception(Unavailable("unavailable", retry_after_s=30))
-            else:
-                part.done.set_result(None)
+        if batch.refused and batch.rows:
+            batch.births.done.set_exception(Unavailable("unavailable", retry_after_s=30))
+        else:
+            batch.births.done.set_result(None)
+        batch.others.done.set_result(None)
         self._finished(batch)
+
+    def _fill_or_refuse(self, batch: Batch) -> None:
+        try:
+            self._fill(batch)
+        except apsw.FullError:
+            self._refuse_births(batch)
 
     def _fill(self, batch: Batch) -> None:
         """Run the batch's statements in a transaction that is not yet committed."""

@@ -23,6 +23,7 @@ from hushwire.store.accounts import Accounts
 from hushwire.store.commit import Batch, GroupCommit, Part, Work
 from hushwire.store.engine import Database, Value
 from hushwire.store.rows import birth_row, read_message, read_row, read_task, task_row, update_row
+from hushwire.vault.lookup import DAY_MS, day_of
 from hushwire.vault.slots import KeyRef, Slots
 
 VAULT_ID = "vault_id"
@@ -296,6 +297,10 @@ class Store:
         tasks.sort(key=lambda task: (task.due_ms, task.record, task.number))
         return tasks, following[0]
 
+    def callbacks_pending(self, key: int) -> bool:
+        """Is the customer still to be told something about this message?"""
+        return self._reader.one("task_of_kind", key, TaskKind.CALLBACK) is not None
+
     def set_aside(self, tasks: Sequence[Task]) -> None:
         """Write tasks without any change to their messages (retries, pacing)."""
         part = self._commit.open_batch(urgent=False).others
@@ -303,10 +308,26 @@ class Store:
             part.puts.append(task_row(task, held=False))
             self.outlet.note(task)
 
-    def drop(self, tasks: Sequence[Task]) -> None:
+    def drop(self, tasks: Sequence[Task]) -> "asyncio.Future[None]":
         """These tasks are done."""
         batch = self._commit.open_batch(urgent=False)
         batch.drops.extend((task.record, task.number) for task in tasks)
+        return batch.others.done
+
+    def resume_paces(self, now_ms: int) -> None:
+        """At start: a paced sender's timetable goes on behind what the table holds of it."""
+        for phone, pace in self.accounts.paces.items():
+            number = self.accounts.numbers[phone]
+            keys = self.accounts.keys[number.account_id]
+            # What may still be sent was born today or yesterday: nothing is valid for longer.
+            for at_ms in (now_ms, now_ms - DAY_MS) if pace.mps else ():
+                pepper = keys.known_pepper(at_ms)
+                if pepper is not None:
+                    tag = pepper.tag8(phone)
+                    (waiting,) = self._reader.one(
+                        "waiting_segments", day_of(at_ms), tag, TaskKind.SUBMIT
+                    )
+                    pace.occupy(now_ms, waiting)
 
     async def _work(self, work: Work) -> None:
         batch = self._commit.open_batch()

@@ -32,9 +32,10 @@ async def sweep(store: Store, path: Path, slots: Slots) -> Swept:
     contents: list[tuple[int, KeyRef]] = []
     addresses: list[tuple[int, KeyRef]] = []
     rows: list[tuple[int, KeyRef]] = []
+    account_keys = tuple(store.accounts.key_refs)  # a new pepper may join them meanwhile
 
     def referenced() -> Iterator[KeyRef]:
-        yield from store.accounts.key_refs
+        yield from account_keys
         db = Database(path, readonly=True)
         last = -1
         while chunk := list(db.rows("key_refs", last, _CHUNK)):

@@ -90,3 +90,8 @@ SELECT min(key), max(key) FROM message WHERE account_id = ?;
 -- name: key_refs
 -- Every vault key the messages refer to, for the sweep.
 SELECT key, content_key, address_key, from_shown FROM message WHERE key > ? ORDER BY key LIMIT ?;
+
+-- name: waiting_segments
+-- How many segments of one sender, born on one day, wait to be submitted.
+SELECT coalesce(sum(segments), 0) FROM message JOIN task ON record = key AND number = 0
+WHERE day = ?1 AND from_tag = ?2 AND kind = ?3;

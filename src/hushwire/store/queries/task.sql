@@ -36,3 +36,7 @@ SELECT record FROM task WHERE ref = ?;
 -- name: tasks_of_kind
 -- All tasks of one kind (recovery reads the attempts a dead process left).
 SELECT record, number, kind, lane, due_ms, attempt, detail, ref, held FROM task WHERE kind = ?;
+
+-- name: task_of_kind
+-- Is there a task of that kind for one message?
+SELECT 1 FROM task WHERE record = ? AND kind = ? LIMIT 1;
