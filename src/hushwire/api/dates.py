@@ -46,6 +46,12 @@ def _rfc2822_at(second: int) -> str:
     )
 
 
+def iso8601(ms: int) -> str:
+    """ISO 8601 in UTC with milliseconds: 2026-01-31T12:00:00.000Z."""
+    moment = datetime.fromtimestamp(ms // 1000, UTC).replace(microsecond=ms % 1000 * 1000)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def parse_filter_date(text: str) -> tuple[int, int] | None:
     """The span a date filter names, as (first ms, ms after the last); None when unreadable.
 

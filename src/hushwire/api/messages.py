@@ -13,6 +13,7 @@ from hushwire.api.wire import (
     Scope,
     Send,
     encode,
+    history_json,
     message_json,
     parse_form,
     read_body,
@@ -41,6 +42,11 @@ class MessageResource:
             # POST is named for `Allow` only: the application gives it to `create` before.
             Route(f"{base}.json", self.list, methods=["GET", "POST"]),
             Route(f"{base}/{{sid}}.json", self._one, methods=["GET", "POST", "DELETE"]),
+            Route(
+                "/hushwire/v1/accounts/{account_sid}/messages/{sid}/history",
+                self.history,
+                methods=["GET"],
+            ),
         ]
 
     async def create(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,6 +71,11 @@ class MessageResource:
     async def fetch(self, request: Request) -> Response:
         account, message = self._find(request)
         return _json(200, message_json(message, account.sid))
+
+    async def history(self, request: Request) -> Response:
+        """Every change of a message: not Twilio's, so under a path of our own."""
+        _, message = self._find(request)
+        return _json(200, history_json(message))
 
     async def update(self, request: Request) -> Response:
         """`Body=` (present and empty) redacts; anything else cannot be honoured (30400)."""

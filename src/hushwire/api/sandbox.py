@@ -9,7 +9,6 @@ It exists only while the sandbox is on. JSON in and out; errors are Twilio's obj
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Protocol, TypeVar
 
 import msgspec
@@ -18,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from hushwire.api.dates import iso8601
 from hushwire.errors import Refusal, Unavailable
 from hushwire.private import Private
 
@@ -204,18 +204,12 @@ def _shown(text: ScreenText) -> dict[str, object]:
         "to": text.to.reveal(),
         "body": text.body.reveal(),
         "media_urls": [url.reveal() for url in text.media_urls],
-        "received_at": _iso(text.received_ms),
+        "received_at": iso8601(text.received_ms),
     }
 
 
 def _clock(door: SandboxDoor) -> dict[str, object]:
-    return {"now": _iso(door.now_ms()), "offset_s": door.offset_ms() // 1000}
-
-
-def _iso(ms: int) -> str:
-    """ISO 8601 in UTC with milliseconds: 2026-01-31T12:00:00.000Z."""
-    moment = datetime.fromtimestamp(ms // 1000, UTC).replace(microsecond=ms % 1000 * 1000)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {"now": iso8601(door.now_ms()), "offset_s": door.offset_ms() // 1000}
 
 
 def _json(status: int, content: object) -> Response:

@@ -10,8 +10,8 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from hushwire.api.dates import rfc2822
-from hushwire.domain.message import Message
+from hushwire.api.dates import iso8601, rfc2822
+from hushwire.domain.message import Message, is_finished
 from hushwire.errors import Refusal, Unavailable, error_text
 from hushwire.private import Private
 
@@ -138,6 +138,24 @@ def message_json(message: Message, account_sid: str, *, created: bool = False) -
         "subresource_uris": subresources,
         "to": _address(message.to, message.to_shown),
         "uri": f"{uri}.json",
+    }
+
+
+def history_json(message: Message) -> dict[str, object]:
+    """What happened to a message, and what it waits for: more than Twilio's resource can say."""
+    changes: list[dict[str, object]] = []
+    for line in message.history.splitlines():
+        fact, at_ms, code = line.split(" ")
+        error_code = None if code == "-" else int(code)
+        changes.append({"fact": fact, "at": iso8601(int(at_ms)), "error_code": error_code})
+    return {
+        "sid": message.sid,
+        "status": message.status,
+        "in_doubt": message.in_doubt,
+        "finished": is_finished(message),
+        "attempts": message.attempt,
+        "expires_at": iso8601(message.expires_ms) if message.expires_ms else None,
+        "history": changes,
     }
 
 
