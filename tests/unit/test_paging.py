@@ -183,6 +183,7 @@ class Book:
         here: tuple[list[str], dict[str, Any]] | None = self.page(query)
         while here is not None:
             pages.append(here[0])
+            assert len(pages) < 100, "it turns in a circle"
             here = self.follow(here[1], way)
         return pages
 
