@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner
 from msgspec import json
 
-from hushwire import __version__, assemble
+from hushwire import __version__
+from hushwire import serve as server
 from hushwire.cli.main import COMMANDS, cli
 from hushwire.cli.output import greeting
 from hushwire.errors import Misconfigured
@@ -119,7 +120,7 @@ def test_up_passes_its_flags_announces_and_exits_with_the_servers_code(
         announce(STARTED)
         return 75
 
-    monkeypatch.setattr(assemble, "run", serve)
+    monkeypatch.setattr(server, "run", serve)
     flags = ["--port", "0", "--no-sandbox", "--no-console", "--public-url", "https://a.example"]
     found = run("up", "--data", str(tmp_path), *flags)
     assert found.exit_code == 75
@@ -133,7 +134,7 @@ def test_what_the_server_finds_misconfigured_exits_78(tmp_path, monkeypatch) -> 
     def serve(settings, announce) -> int:
         raise Misconfigured("port 8008 is taken: choose another with --port")
 
-    monkeypatch.setattr(assemble, "run", serve)
+    monkeypatch.setattr(server, "run", serve)
     found = run("up", "--data", str(tmp_path))
     assert found.exit_code == 78
     assert found.stderr == "Error: port 8008 is taken: choose another with --port\n"

@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from hushwire import assemble
+from hushwire import serve as server
 from hushwire.cli.output import greeting
 from hushwire.settings import Started, load
 
@@ -32,7 +32,7 @@ def up(ctx: click.Context, **flags: object) -> None:
       hushwire up --port 9000 --data /var/lib/hushwire
       hushwire up --no-sandbox --public-url https://sms.example.com
     """
-    ctx.exit(assemble.run(load(flags, os.environ), _announce))
+    ctx.exit(server.run(load(flags, os.environ), _announce))
 
 
 def _announce(started: Started) -> None:
