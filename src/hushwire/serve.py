@@ -78,7 +78,7 @@ async def _serve(
     # What lives now lives for ever: the collector need not look at it again.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(100_000, 20, 50)
     await serving
     drained = time.monotonic()
     await server.close()

@@ -93,7 +93,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 10_000
     callback_memory: Annotated[
         int, _row("callbacks held in memory on their way out", "callbacks", ge=1)
-    ] = 10_000
+    ] = 50_000
     callback_connections: Annotated[
         int, _row("connections to one callback endpoint", "connections", ge=1, le=1_000)
     ] = 10

@@ -82,7 +82,9 @@ def _url_encoded(body: bytes) -> list[tuple[bytes, bytes]]:
     for pair in pairs:
         name, _, value = pair.partition(b"=")
         if b"%" in pair:
-            name, value = unquote_to_bytes(name), unquote_to_bytes(value)
+            value = unquote_to_bytes(value)
+            if b"%" in name:
+                name = unquote_to_bytes(name)
         fields.append((name, value))
     return fields
 

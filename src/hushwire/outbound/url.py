@@ -44,6 +44,7 @@ class Url(Struct, frozen=True):
         return f"{self.scheme}://{self.authority}{self.target}"
 
 
+@lru_cache(maxsize=64)  # most customers give one URL to all their messages; no more than that
 def parse_url(url: str) -> Url | Reason:
     """The parts of an http or https URL, or why it is not one. A missing path is `/`."""
     if len(url) > MAX_CHARS:

@@ -26,7 +26,8 @@ from hushwire.faults import reach
 from hushwire.store.engine import Database, Row
 from hushwire.vault.slots import KeyRef, Slots
 
-LINGER_S: Final = 0.003
+LINGER_S: Final = 0.005
+FLOW_S: Final = 0.1  # births are expected this long after the last batch with many of them
 FLOW_ROWS: Final = 16
 
 Work = Callable[[Database], None]
@@ -116,7 +117,7 @@ class GroupCommit:
         self._asked = False  # something was put into the open batch
         self._armed = False  # it is taken when this tick ends
         self._lingering: asyncio.TimerHandle | None = None
-        self._flowing = False  # the last batch held many births: more will come at once
+        self._flow_until = 0.0  # loop time until which births are expected
         self._closing = False
         self.busy = False
         self.commits = 0
@@ -140,7 +141,7 @@ class GroupCommit:
             self._armed = False
         if not self._armed:
             self._armed = True
-            if urgent or not self._flowing:
+            if urgent or self._loop.time() > self._flow_until:
                 self._loop.call_soon(self._take)
             else:
                 self._lingering = self._loop.call_later(LINGER_S, self._take)
@@ -179,7 +180,8 @@ class GroupCommit:
         self._asked = False
         self._lingering = None
         self.busy = True
-        self._flowing = len(self._batch.rows) >= FLOW_ROWS
+        if len(self._batch.rows) >= FLOW_ROWS:
+            self._flow_until = self._loop.time() + FLOW_S
         batch, self._batch = self._batch, Batch(self._loop)
         self._taken = batch
         self._lock.acquire()  # until the commit: `now` must not write into this transaction

@@ -35,7 +35,7 @@ class SimLoop(asyncio.SelectorEventLoop):
     def _jump(self, wait_s: float | None) -> None:
         if wait_s is None:
             raise Defect("everybody waits and no timer is set: this would wait for ever")
-        self._now_s += wait_s
+        self._now_s = round(self._now_s + wait_s, 9)  # or errors of a float's last digit add up
 
     def run_in_executor(  # type: ignore[override]
         self, executor: object, func: Callable[..., T], *args: Any

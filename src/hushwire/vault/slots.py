@@ -12,6 +12,9 @@ used is all zeros and will be handed out as generation 1.
 
 Files are preallocated by writing zeros and synced before use, so that overwriting a slot
 touches only its own block: no allocation, no journalled metadata, no second copy.
+
+Which slot is free, live or spent is known in memory, by the inventory (`inventory`). Here are
+the files, and the locks under which threads share both.
 """
 
 import errno
@@ -19,9 +22,7 @@ import fcntl
 import hmac
 import os
 import re
-import sys
 import threading
-from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from struct import Struct as Layout
@@ -33,27 +34,21 @@ from msgspec import Struct
 from hushwire import faults
 from hushwire.clock import Entropy, SystemEntropy
 from hushwire.errors import Defect, Misconfigured
+from hushwire.vault.inventory import BLANK, Inventory, runs
+from hushwire.vault.inventory import GENERATION_MAX as GENERATION_MAX  # part of this interface
 from hushwire.vault.seal import SLOT_BYTES, KeyRef, SealBroken, derive, unwrap_image
-from hushwire.vault.seal import wrap as wrap  # part of this module's interface
+from hushwire.vault.seal import wrap as wrap  # part of this interface
 
 HEADER_BYTES: Final = 4096
 SLOTS_PER_FILE: Final = 1 << 18  # 16 MiB
 SLOTS_MAX: Final = 1 << 31  # so that a reference stays in 63 bits
 SLOTS_PER_FILE_MAX: Final = 1 << 24  # 1 GiB: a file is read in one call
-GENERATION_MAX: Final = 0xFFFFFFFF  # stored by a slot that is worn out; never handed out
 
-_SEALED_BYTES: Final = SLOT_BYTES - 4  # what a shred overwrites
-_BLANK: Final = bytes(_SEALED_BYTES)
+_SEALED_BYTES: Final = len(BLANK)  # what a shred overwrites
 _HEADER: Final = Layout(">8sB16sIQ")  # magic, format, vault id, file number, slots per file
 _MAGIC: Final = b"HUSHSLOT"
 _FORMAT: Final = 1
 _FILE_NAME: Final = re.compile(r"(\d{4,})\.slots")
-
-# What the process knows of a slot. Its generation stands beside it in `_generations`.
-_FREE: Final = 0  # to be handed out as that generation
-_TAKEN: Final = 1  # handed out by this process
-_FOUND: Final = 2  # held a key when the vault was opened
-_SPENT: Final = 3  # shredded; its row may still name it, so it is not handed out yet
 
 
 class SlotStats(Struct, frozen=True):
@@ -80,11 +75,8 @@ class Slots:
         self._mac_key = derive(root, b"hushwire slot file header")
         self._lock_fd = _lock(directory)
         self._fds: list[int] = []
-        self._states = bytearray()
-        self._generations = array("I")
-        self._fresh_from = 0  # every slot from here on was never used
-        self._recycled = array("Q")  # references ready to be handed out again
-        self._memory = threading.Lock()  # over the four above; held for microseconds
+        self._inventory = Inventory()
+        self._memory = threading.Lock()  # over the inventory; held for microseconds
         self._writing = threading.Lock()  # over the files' slots
         self._growing = threading.Lock()  # over the number of files
         self._grower: threading.Thread | None = None
@@ -139,8 +131,8 @@ class Slots:
         self._require_open()
         while True:
             with self._memory:
-                refs = self._take(n)
-                free = self._free()
+                refs = self._inventory.take(n)
+                free = self._inventory.free()
             if refs is not None:
                 break
             self._grow_to(n)
@@ -155,16 +147,7 @@ class Slots:
         A slot that is not waiting for this, or has moved on since, is left alone.
         """
         with self._memory:
-            for ref in refs:
-                slot, after = ref >> 32, (ref & 0xFFFFFFFF) + 1
-                if (
-                    slot < len(self._states)
-                    and self._states[slot] == _SPENT
-                    and self._generations[slot] == after
-                    and after < GENERATION_MAX
-                ):
-                    self._states[slot] = _FREE
-                    self._recycled.append(ref + 1)
+            self._inventory.recycle(refs)
 
     def release(self, refs: Sequence[KeyRef]) -> None:
         """Take back slots whose transaction failed. Their images may be on disk: they are
@@ -185,47 +168,23 @@ class Slots:
         with self._writing:
             if self._failed:
                 raise OSError(errno.EIO, "the vault is closed, or failed before: open it again")
-            changes, shredded = self._plan(images, shreds)
+            changes, shredded = self._inventory.plan(images, shreds)
             if not changes:
                 return
             self._failed = True
             self._put(changes)
             self._failed = False
             with self._memory:
-                for slot, after in shredded.items():
-                    self._states[slot] = _SPENT
-                    self._generations[slot] = after
-
-    def _plan(self, images: Iterable[tuple[KeyRef, bytes]], shreds: Iterable[KeyRef]
-              ) -> tuple[dict[int, bytes], dict[int, int]]:  # fmt: skip
-        """What to write, by slot; and the slots shredded by it with their next generation."""
-        changes: dict[int, bytes] = {}
-        for ref, image in images:
-            if not self._is_live(ref) or len(image) != SLOT_BYTES:
-                raise Defect("an image for a slot that was not handed out")
-            changes[ref >> 32] = image
-        shredded: dict[int, int] = {}
-        for ref in shreds:
-            if self._is_live(ref):
-                slot, after = ref >> 32, min((ref & 0xFFFFFFFF) + 1, GENERATION_MAX)
-                changes[slot] = _BLANK + after.to_bytes(4, "big")
-                shredded[slot] = after
-        return changes, shredded
+                self._inventory.spend(shredded)
 
     def _put(self, changes: dict[int, bytes]) -> None:
         per_file = self.slots_per_file
         touched: set[int] = set()
-        order = sorted(changes)
-        start = 0
-        for end in range(1, len(order) + 1):
-            if end < len(order) and order[end] == order[end - 1] + 1 and order[end] % per_file:
-                continue
-            number, place = divmod(order[start], per_file)
+        for first, run in runs(changes, per_file):
+            number, place = divmod(first, per_file)
             fd = self._fds[number]
-            run = b"".join([changes[slot] for slot in order[start:end]])
             _pwrite(fd, run, HEADER_BYTES + place * SLOT_BYTES)
             touched.add(fd)
-            start = end
         faults.reach("vault.written")
         for fd in touched:
             os.fdatasync(fd)
@@ -244,7 +203,7 @@ class Slots:
             raise OSError(errno.EIO, "a slot file is shorter than its header says")
         if image[_SEALED_BYTES:] != (ref & 0xFFFFFFFF).to_bytes(4, "big"):
             return None
-        return None if image.startswith(_BLANK) else image
+        return None if image.startswith(BLANK) else image
 
     def unwrap(self, wrapper: AESGCM, account_id: int, ref: KeyRef) -> bytes | None:
         """The key of `ref`, or None when it was shredded. Raises `Defect` when the slot is
@@ -264,8 +223,8 @@ class Slots:
     def snapshot(self) -> Iterator[KeyRef]:
         """The keys found when the vault was opened and not shredded since."""
         with self._memory:
-            states = bytes(self._states)
-        return self._found(states)
+            states = self._inventory.states()
+        return self._inventory.found(states)
 
     def orphans(self, referenced: Iterable[KeyRef]) -> list[KeyRef]:
         """The keys found at open, not shredded since, that none of `referenced` names.
@@ -273,63 +232,21 @@ class Slots:
         `referenced` is every reference in the database, account keys and peppers included.
         """
         with self._memory:
-            states = bytearray(self._states)
-        for ref in referenced:
-            slot = ref >> 32
-            if slot < len(states) and self._generations[slot] == ref & 0xFFFFFFFF:
-                states[slot] = _FREE
-        return list(self._found(states))
+            states = self._inventory.states()
+        return self._inventory.orphans(states, referenced)
 
     def stats(self) -> SlotStats:
         with self._memory:
-            live = self._states.count(_TAKEN) + self._states.count(_FOUND)
-            return SlotStats(len(self._fds), len(self._states), live, self._free())
-
-    def _found(self, states: bytes | bytearray) -> Iterator[KeyRef]:
-        slot = states.find(_FOUND)
-        while slot >= 0:
-            # The generation first: a slot shredded meanwhile is no longer found, and never is
-            # again, so what is yielded cannot name what was put there since.
-            generation = self._generations[slot]
-            if self._states[slot] == _FOUND:
-                yield slot << 32 | generation
-            slot = states.find(_FOUND, slot + 1)
-
-    def _is_live(self, ref: KeyRef) -> bool:
-        slot = ref >> 32
-        return (
-            slot < len(self._states)
-            and self._generations[slot] == ref & 0xFFFFFFFF
-            and self._states[slot] in (_TAKEN, _FOUND)
-        )
-
-    def _free(self) -> int:
-        return len(self._states) - self._fresh_from + len(self._recycled)
-
-    def _take(self, n: int) -> list[KeyRef] | None:
-        if n > self._free():
-            return None
-        start = self._fresh_from
-        end = min(start + n, len(self._states))
-        self._states[start:end] = bytes((_TAKEN,)) * (end - start)
-        self._fresh_from = end
-        refs = list(range(start << 32 | 1, end << 32 | 1, 1 << 32))
-        old = n - len(refs)
-        if old:
-            again = self._recycled[-old:].tolist()
-            del self._recycled[-old:]
-            for ref in again:
-                self._states[ref >> 32] = _TAKEN
-            refs += again
-        return refs
+            stock = self._inventory
+            return SlotStats(len(self._fds), len(stock), stock.live(), stock.free())
 
     # Growing.
 
     def _grow_ahead(self) -> None:
-        free_at_start = self._free()
+        free_at_start = self._inventory.free()
         try:
             with self._growing:
-                if self._free() < self._grow_below:
+                if self._inventory.free() < self._grow_below:
                     self._grow()
         except OSError:
             # Slots remain, so nothing has failed yet. Try again when half of them are gone;
@@ -340,7 +257,7 @@ class Slots:
 
     def _grow_to(self, n: int) -> None:
         with self._growing:
-            while self._free() < n:
+            while self._inventory.free() < n:
                 self._grow()
 
     def _grow(self) -> None:
@@ -367,8 +284,7 @@ class Slots:
             raise
         with self._memory:
             self._fds.append(fd)
-            self._generations.extend(array("I", [1]) * count)
-            self._states.extend(bytes(count))  # _FREE
+            self._inventory.grow(count)
 
     # Opening.
 
@@ -416,47 +332,7 @@ class Slots:
         block = os.pread(fd, size - HEADER_BYTES, HEADER_BYTES)
         if os.fstat(fd).st_size != size or len(block) != size - HEADER_BYTES:
             raise Misconfigured(f"{path} is not {size} bytes long: restore it")
-        self._scan(block)
-
-    def _scan(self, block: bytes) -> None:
-        first, count = len(self._states), self.slots_per_file
-        self._states.extend(bytes(count))
-        self._generations.extend(array("I", [1]) * count)
-        used = -(-len(block.rstrip(b"\0")) // SLOT_BYTES)  # beyond the last mark of use: fresh
-        if used == 0:
-            return
-        states, generations = _survey(block[: used * SLOT_BYTES])
-        self._generations[first : first + used] = generations
-        # Slots that earlier files never came to use are no longer at the fresh end.
-        self._recycled.extend(range(self._fresh_from << 32 | 1, first << 32 | 1, 1 << 32))
-        self._fresh_from = first + used
-        place = states.find(_FREE)
-        while place >= 0:
-            if generations[place] == GENERATION_MAX:
-                states[place] = _SPENT
-            else:
-                self._recycled.append(first + place << 32 | generations[place])
-            place = states.find(_FREE, place + 1)
-        self._states[first : first + used] = states
-
-
-def _survey(block: bytes) -> tuple[bytearray, "array[int]"]:
-    """The state (free or found) and the generation (≥ 1) of each slot in `block`.
-
-    Found is what has any bit before its generation: remains count as a key. Column by
-    column, so that a million slots cost a fraction of a second.
-    """
-    words = array("I", block)
-    count = len(words) // 16
-    bits = 0
-    for column in range(15):
-        bits |= int.from_bytes(words[column::16].tobytes(), "little")
-    held = array("I", bits.to_bytes(count * 4, "little"))
-    states = bytearray(map(bool, held)).translate(bytes((_FREE, _FOUND)) + bytes(254))
-    stored = words[15::16]
-    if sys.byteorder == "little":
-        stored.byteswap()
-    return states, array("I", [generation or 1 for generation in stored])
+        self._inventory.load(block)
 
 
 def _lock(directory: Path) -> int:

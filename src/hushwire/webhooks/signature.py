@@ -4,6 +4,7 @@ import hmac
 import re
 from binascii import b2a_base64
 from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
@@ -39,6 +40,7 @@ class Signer:
         return b2a_base64(keyed.digest(), newline=False).decode("ascii")
 
 
+@lru_cache(maxsize=64)  # as of `parse_url`
 def signed_url(url: str) -> str:
     """`url` as its server sees it, and as the official validators rebuild it from a request.
 
