@@ -40,7 +40,7 @@ VALIDITY_MAX_S: Final = 36_000
 TRUNK_LANE: Final = 0  # one carrier, one lane, until there are trunks
 
 
-class SendMessage(Struct, frozen=True):
+class SendMessage(Struct, frozen=True, gc=False):
     """What a caller asks to be sent. Retentions are None, or a word of Twilio's."""
 
     to: Private | None

@@ -57,34 +57,33 @@ def parse_form(body: bytes, headers: Headers, *, keep_empty: bool = False) -> Fo
     too many fields, or is no form.
     """
     multipart = _boundary(headers) if body.startswith(b"--") else None
-    fields = _url_encoded(body) if multipart is None else _multipart(body, multipart)
     form: Form = {}
     try:
-        for raw, value in fields:
+        for name, value in _url_encoded(body) if multipart is None else _multipart(body, multipart):
             if value or keep_empty:
-                name = raw.decode()
-                if name in form:
-                    form[name].append(value.decode())
+                known = form.get(name)
+                if known is None:
+                    form[name] = [value]
                 else:
-                    form[name] = [value.decode()]
+                    known.append(value)
     except UnicodeDecodeError:
         raise Refusal("malformed_request") from None
     return form
 
 
-def _url_encoded(body: bytes) -> list[tuple[bytes, bytes]]:
+def _url_encoded(body: bytes) -> list[tuple[str, str]]:
     # Most percents are the plus of a number: replaced at once, they need no decoder. No other
     # escape can hold the text "%2B".
-    pairs = body.replace(b"+", b" ").replace(b"%2B", b"+").split(b"&")
+    pairs = body.decode().replace("+", " ").replace("%2B", "+").split("&")
     if len(pairs) > FIELDS_MAX:
         raise Refusal("malformed_request")
-    fields: list[tuple[bytes, bytes]] = []
+    fields: list[tuple[str, str]] = []
     for pair in pairs:
-        name, _, value = pair.partition(b"=")
-        if b"%" in pair:
-            value = unquote_to_bytes(value)
-            if b"%" in name:
-                name = unquote_to_bytes(name)
+        name, _, value = pair.partition("=")
+        if "%" in pair:
+            value = unquote_to_bytes(value).decode()
+            if "%" in name:
+                name = unquote_to_bytes(name).decode()
         fields.append((name, value))
     return fields
 
@@ -98,8 +97,8 @@ def _boundary(headers: Headers) -> bytes | None:
     return None
 
 
-def _multipart(body: bytes, boundary: bytes) -> list[tuple[bytes, bytes]]:
-    fields: list[tuple[bytes, bytes]] = []
+def _multipart(body: bytes, boundary: bytes) -> list[tuple[str, str]]:
+    fields: list[tuple[str, str]] = []
     parts = (b"\r\n" + body).split(b"\r\n--" + boundary, FIELDS_MAX)
     if parts[0] or not parts[-1].startswith(b"--"):
         raise Refusal("malformed_request")
@@ -108,7 +107,7 @@ def _multipart(body: bytes, boundary: bytes) -> list[tuple[bytes, bytes]]:
         name = _FIELD_NAME.search(head)
         if not blank or name is None:
             raise Refusal("malformed_request")
-        fields.append((name[1], value))
+        fields.append((name[1].decode(), value.decode()))
     return fields
 
 

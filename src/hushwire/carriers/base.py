@@ -13,7 +13,7 @@ from msgspec import Struct
 from hushwire.private import Private
 
 
-class Submission(Struct, frozen=True):
+class Submission(Struct, frozen=True, gc=False):
     """One message for the wire. `reference` is ours and comes back in receipts."""
 
     reference: int  # the message's key (SMPP: user_message_reference)
@@ -24,7 +24,7 @@ class Submission(Struct, frozen=True):
     sid: str  # for networks that show it, as the simulated one does
 
 
-class Accepted(Struct, frozen=True):
+class Accepted(Struct, frozen=True, gc=False):
     carrier_ref: str  # the network's id of the message
 
 
@@ -43,7 +43,7 @@ class Unsure(Struct, frozen=True):
 Outcome = Accepted | Refused | NotNow | Unsure
 
 
-class Receipt(Struct, frozen=True):
+class Receipt(Struct, frozen=True, gc=False):
     """The network's word on a submitted message."""
 
     carrier_ref: str

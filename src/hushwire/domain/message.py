@@ -66,7 +66,7 @@ FINAL: Final = frozenset(status for status, facts in TABLE.items() if not facts)
 CALLED_BACK: Final = frozenset({_S, _D, _U, _F})  # a change to these is told to the customer
 
 
-class Fact(Struct, frozen=True):
+class Fact(Struct, frozen=True, gc=False):
     """Something that happened to a message."""
 
     name: FactName
@@ -76,7 +76,7 @@ class Fact(Struct, frozen=True):
     done_date: str | None = None  # the receipt's own "done date", YYMMDDhhmm
 
 
-class Message(Struct, frozen=True):
+class Message(Struct, frozen=True, gc=False):
     """One message as the store holds it. Times are Unix milliseconds."""
 
     key: int
@@ -110,7 +110,7 @@ class Message(Struct, frozen=True):
     history: str = ""  # a line per change: name, Unix ms, error code or "-"
 
 
-class Change(Struct, frozen=True):
+class Change(Struct, frozen=True, gc=False):
     """What one fact changes: recorded in one transaction, or not at all."""
 
     before: Message | None  # None at birth

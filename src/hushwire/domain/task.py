@@ -22,7 +22,7 @@ class TaskKind(IntEnum):
     CALLBACK = 6  # tell the customer a status
 
 
-class Task(Struct, frozen=True, array_like=True):
+class Task(Struct, frozen=True, array_like=True, gc=False):
     """One thing to do, at `due_ms` (Unix ms) or as soon after as its lane allows."""
 
     record: int  # the message's key
