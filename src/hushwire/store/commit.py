@@ -26,9 +26,7 @@ from hushwire.faults import reach
 from hushwire.store.engine import Database, Row
 from hushwire.vault.slots import KeyRef, Slots
 
-LINGER_S: Final = 0.005
-FLOW_S: Final = 0.1  # births are expected this long after the last batch with many of them
-FLOW_ROWS: Final = 16
+LINGER_S: Final = 0.005  # between commits that nobody waits for, while there are many
 
 Work = Callable[[Database], None]
 
@@ -117,7 +115,8 @@ class GroupCommit:
         self._asked = False  # something was put into the open batch
         self._armed = False  # it is taken when this tick ends
         self._lingering: asyncio.TimerHandle | None = None
-        self._flow_until = 0.0  # loop time until which births are expected
+        self._began = 0.0  # loop time of the last commit's beginning
+        self._interval_s = 0.1  # between the beginnings of commits, a moving average
         self._closing = False
         self.busy = False
         self.commits = 0
@@ -129,8 +128,8 @@ class GroupCommit:
     def open_batch(self, *, urgent: bool = True) -> Batch:
         """The batch to fill now; it is taken when the loop's tick ends.
 
-        What nobody waits for is not urgent: while births keep coming it waits a moment to go
-        with them, so that there is one commit instead of two.
+        What nobody waits for is not urgent: while commits follow each other closely it waits
+        for company, so that there is one commit instead of ten.
         """
         self._asked = True
         if self.busy:
@@ -141,10 +140,10 @@ class GroupCommit:
             self._armed = False
         if not self._armed:
             self._armed = True
-            if urgent or self._loop.time() > self._flow_until:
+            if urgent or self._interval_s > 2 * LINGER_S:
                 self._loop.call_soon(self._take)
             else:
-                self._lingering = self._loop.call_later(LINGER_S, self._take)
+                self._lingering = self._loop.call_at(self._began + LINGER_S, self._take)
         return self._batch
 
     def now(self, work: Work) -> None:
@@ -180,8 +179,9 @@ class GroupCommit:
         self._asked = False
         self._lingering = None
         self.busy = True
-        if len(self._batch.rows) >= FLOW_ROWS:
-            self._flow_until = self._loop.time() + FLOW_S
+        now = self._loop.time()
+        self._interval_s += (min(now - self._began, 0.1) - self._interval_s) / 8
+        self._began = now
         batch, self._batch = self._batch, Batch(self._loop)
         self._taken = batch
         self._lock.acquire()  # until the commit: `now` must not write into this transaction
