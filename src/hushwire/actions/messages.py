@@ -149,10 +149,11 @@ class Messages:
         if wanted is None:
             raise Refusal("from_required")
         text = wanted.reveal()
-        from_ = normalise(text) or text
+        numbers = self._store.accounts.numbers
+        from_ = text if text in numbers else normalise(text) or text
         if self._sandbox and from_ in magic.FROM:
             raise Refusal(magic.FROM[from_], number=from_)
-        number = self._store.accounts.numbers.get(from_)
+        number = numbers.get(from_)
         if number is None or number.account_id != account.id:
             if not is_sender_shape(from_):
                 raise Refusal("from_invalid", number=mask(text))

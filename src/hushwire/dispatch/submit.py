@@ -67,6 +67,7 @@ class Dispatcher:
         self._ended: list[Change] = []  # what this tick ends without sending it
         self._open: dict[int, Message] = {}  # marked or on the wire, without an outcome
         self._alarm = Alarm(clock, self._kick)
+        self._on_time = False  # what is marked in this tick is paced: its commit must not wait
         self._kicked = False
         self._stopping = False
 
@@ -102,6 +103,7 @@ class Dispatcher:
         marked: list[Change] = []
         messages: list[Message] = []
         self._ended.clear()
+        self._on_time = False
         while len(messages) < room and (message := self._next(now_ms)) is not None:
             change = advance(message, _ATTEMPTED, now_ms)
             if change is None or change.after is None:
@@ -112,7 +114,8 @@ class Dispatcher:
         if self._ended:
             self._store.record(self._ended)
         if marked:
-            self._store.record(marked).add_done_callback(lambda _: self._to_wire(messages))
+            done = self._store.record(marked, urgent=self._on_time)
+            done.add_done_callback(lambda _: self._to_wire(messages))
         self._go_on(now_ms)
 
     def _go_on(self, now_ms: int) -> None:
@@ -129,6 +132,7 @@ class Dispatcher:
     def _next(self, now_ms: int) -> Message | None:
         """The next message that may go now: one whose sender's turn has come, or a ready one."""
         message = self._turns.take(now_ms, self._fit)
+        self._on_time |= message is not None
         while message is None and self._ready:
             fresh = self._fit(self._ready.popleft(), now_ms)
             if fresh is not None and self._may_go(fresh, now_ms):
@@ -140,6 +144,7 @@ class Dispatcher:
         pace_ms = self._pace_ms(message)
         if not pace_ms or message.from_ is None:
             return True
+        self._on_time = True
         come_ms = self._turns.offer(message.from_.reveal(), message, pace_ms, now_ms)
         if come_ms is not None and come_ms > now_ms:
             self._store.set_aside([_again(message, come_ms)])

@@ -22,6 +22,7 @@ OBFUSCATE: Final = 16
 
 
 def flags_of(message: Message) -> int:
+    """The yes-or-no facts of a message in one column."""
     return (
         IN_DOUBT * message.in_doubt
         | SETTLED * message.settled

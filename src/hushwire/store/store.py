@@ -134,13 +134,15 @@ class Store:
             spare.extend(reversed(self._slots.allocate(SPARE_SLOTS)))
         return Reserved(self._mint.next(now_ms), spare.pop(), spare.pop())
 
-    def record(self, changes: Sequence[Change]) -> "asyncio.Future[None]":
+    def record(self, changes: Sequence[Change], *, urgent: bool = False) -> "asyncio.Future[None]":
         """Write changes in the next group commit; the future ends when they are durable.
+
+        Births are urgent in themselves: somebody waits for the answer.
 
         A birth may be refused by a full disk (`Unavailable`); nothing of it remains. Births
         and other changes are not mixed in one call.
         """
-        batch = self._commit.open_batch(urgent=changes[0].before is None)
+        batch = self._commit.open_batch(urgent=urgent or changes[0].before is None)
         part = batch.others
         for change in changes:
             before, after = change.before, change.after
