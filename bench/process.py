@@ -6,12 +6,13 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from load import NOBODY, BenchError, Credentials
@@ -95,9 +96,16 @@ def empty_server(core: set[int]) -> Generator[Server, None, None]:
 
 @contextmanager
 def hushwire(
-    core: set[int], folder: Path, command: list[str], receipt_ms: int
+    core: set[int],
+    folder: Path,
+    command: list[str],
+    receipt_ms: int,
+    mps: float | None = None,
 ) -> Generator[Server, None, None]:
-    """The real server on a data directory of its own under `folder`."""
+    """The real server on a data directory of its own under `folder`.
+
+    `mps` paces its number: what is accepted then waits in the table for its turn.
+    """
     port = free_port()
     env = {k: v for k, v in os.environ.items() if not k.startswith("HUSHWIRE_")}
     env["HUSHWIRE_SIMULATOR_RECEIPT_MS"] = str(receipt_ms)
@@ -105,10 +113,17 @@ def hushwire(
         tempfile.TemporaryDirectory(dir=folder, prefix="hushwire-bench-") as data,
         tempfile.TemporaryFile() as log,
     ):
-        process = subprocess.Popen(
-            [*command, "up", "--data", data, "--port", str(port)],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env,
-        )  # fmt: skip
+        up = [*command, "up", "--data", data, "--port", str(port)]
+
+        def start() -> subprocess.Popen[bytes]:
+            return subprocess.Popen(up, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
+
+        if mps is not None:
+            with _running(start(), port, core, "/readyz"):
+                pass
+            with closing(sqlite3.connect(Path(data) / "hushwire.db")) as db, db:
+                db.execute("UPDATE number SET mps = ?", (mps,))
+        process = start()
         try:
             with _running(process, port, core, "/readyz"):
                 text = (Path(data) / "credentials.json").read_text(encoding="utf-8")

@@ -23,8 +23,8 @@ CASES = {
 }
 STEPS = (  # what one more feature costs: CPU µs of a case less those of the one before
     ("HTTP: uvicorn, httptools, one request and answer", "ceiling", None),
-    ("accept: authenticate, parse, route, seal, insert, commit; hand-over", "accept", "ceiling"),
-    ("receipt: look up, status, history, commit", "quiet", "accept"),
+    ("accept: authenticate, parse, route, seal, insert, commit", "accept", "ceiling"),
+    ("hand-over and receipt: mark, submit, two statuses, commits", "quiet", "accept"),
     ("2 status callbacks: sign, post, record", "whole", "quiet"),
 )
 

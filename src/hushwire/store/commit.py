@@ -14,7 +14,7 @@ import asyncio
 import errno
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 import apsw
@@ -24,9 +24,12 @@ from hushwire.domain.task import Task, TaskRef
 from hushwire.errors import Unavailable
 from hushwire.faults import reach
 from hushwire.store.engine import Database, Row
+from hushwire.store.rows import update_row
 from hushwire.vault.slots import KeyRef, Slots
 
 LINGER_S: Final = 0.005  # between commits that nobody waits for, while there are many
+CROWD_ROWS: Final = 32  # births in one batch from which a moment's wait gathers more
+CROWD_S: Final = 0.002
 
 Work = Callable[[Database], None]
 
@@ -64,6 +67,7 @@ class Batch:
         "drops",
         "forget_address",
         "forget_content",
+        "newborn",
         "others",
         "refused",
         "rows",
@@ -76,8 +80,9 @@ class Batch:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.births = Part(loop)
         self.others = Part(loop)
-        self.rows: list[Row] = []  # insert_message
-        self.updates: dict[int, Row] = {}  # by message key: the latest whole state wins
+        self.newborn: list[Message] = []
+        self.rows: list[Row] = []  # of the newborn, sealed when the batch is taken
+        self.updates: dict[int, Message] = {}  # by key: the latest whole state wins
         self.drops: list[TaskRef] = []
         self.forget_content: list[tuple[int, KeyRef]] = []
         self.forget_address: list[tuple[int, KeyRef]] = []
@@ -97,6 +102,7 @@ class GroupCommit:
         db: Database,
         slots: Slots,
         *,
+        seal: Callable[[Batch], None],
         finished: Callable[[Batch], None],
         failed: Callable[[BaseException], None],
         make_room: Callable[[], bool],
@@ -104,6 +110,7 @@ class GroupCommit:
     ) -> None:
         self._db = db
         self._slots = slots
+        self._seal: Final = seal
         self._finished: Final = finished
         self._failed: Final = failed
         self._make_room: Final = make_room
@@ -116,6 +123,7 @@ class GroupCommit:
         self._armed = False  # it is taken when this tick ends
         self._lingering: asyncio.TimerHandle | None = None
         self._began = 0.0  # loop time of the last commit's beginning
+        self._crowded = False  # the last batch held a crowd: the rest of it is on its way
         self._interval_s = 0.1  # between the beginnings of commits, a moving average
         self._closing = False
         self.busy = False
@@ -140,7 +148,9 @@ class GroupCommit:
             self._armed = False
         if not self._armed:
             self._armed = True
-            if urgent or self._interval_s > 2 * LINGER_S:
+            if urgent and self._crowded:
+                self._loop.call_later(CROWD_S, self._take)
+            elif urgent or self._interval_s > 2 * LINGER_S:
                 self._loop.call_soon(self._take)
             else:
                 self._lingering = self._loop.call_at(self._began + LINGER_S, self._take)
@@ -151,9 +161,9 @@ class GroupCommit:
         with self._lock, self._db:
             work(self._db)
 
-    def open_rows(self) -> Sequence[Row]:
-        """The births that wait in the open batch."""
-        return self._batch.rows
+    def backlog(self) -> int:
+        """How many births wait in the open batch."""
+        return len(self._batch.newborn)
 
     def uncommitted(self) -> set[int]:
         """Keys of messages whose latest change is not yet on disk."""
@@ -180,10 +190,12 @@ class GroupCommit:
         self._lingering = None
         self.busy = True
         now = self._loop.time()
+        self._crowded = len(self._batch.newborn) >= CROWD_ROWS
         self._interval_s += (min(now - self._began, 0.1) - self._interval_s) / 8
         self._began = now
         batch, self._batch = self._batch, Batch(self._loop)
         self._taken = batch
+        self._seal(batch)  # all at once: one thing many times is cheaper than many things once
         self._lock.acquire()  # until the commit: `now` must not write into this transaction
         try:
             self._fill_or_refuse(batch)
@@ -215,8 +227,8 @@ class GroupCommit:
         self._taken = None
         if self._asked:
             waiting = self._batch
-            self.open_batch(urgent=bool(waiting.rows or waiting.work or waiting.shreds))
-        if batch.refused and batch.rows:
+            self.open_batch(urgent=bool(waiting.newborn or waiting.work or waiting.shreds))
+        if batch.refused and batch.newborn:
             batch.births.done.set_exception(Unavailable("unavailable", retry_after_s=30))
         else:
             batch.births.done.set_result(None)
@@ -237,7 +249,7 @@ class GroupCommit:
             db.many("insert_message", batch.rows)
             db.many("put_task", batch.births.puts)
         db.many("put_task", batch.others.puts)
-        db.many("update_message", tuple(batch.updates.values()))
+        db.many("update_message", [update_row(message) for message in batch.updates.values()])
         db.many("drop_task", batch.drops)
         db.many("forget_content", batch.forget_content)
         db.many("forget_address", batch.forget_address)

@@ -22,7 +22,7 @@ from hushwire.observe import Metrics
 from hushwire.store.accounts import Accounts
 from hushwire.store.commit import Batch, GroupCommit, Part, Work
 from hushwire.store.engine import Database, Value
-from hushwire.store.rows import birth_row, read_message, read_row, read_task, task_row, update_row
+from hushwire.store.rows import birth_row, read_message, read_row, read_task, task_row
 from hushwire.vault.lookup import DAY_MS, day_of
 from hushwire.vault.slots import KeyRef, Slots
 
@@ -102,7 +102,7 @@ class Store:
         self._ballast = path.with_name("ballast")
         self._fill_ballast()
         self._commit = GroupCommit(
-            self._db, slots, finished=self._finished, failed=failed,
+            self._db, slots, seal=self._seal, finished=self._finished, failed=failed,
             make_room=self._drop_ballast, threaded=threaded,
         )  # fmt: skip
         self.accounts = Accounts(self._reader, self._commit.now, slots, root, entropy)
@@ -149,13 +149,11 @@ class Store:
             if before is None:
                 assert after is not None
                 part = batch.births
-                batch.rows.append(
-                    birth_row(after, self.accounts.keys[after.account_id], part.images)
-                )
+                batch.newborn.append(after)
             elif after is None:
                 batch.deletes.append((before.key,))
             elif after is not before:
-                batch.updates[after.key] = update_row(after)
+                batch.updates[after.key] = after
                 if change.shreds:
                     _forget(batch, before, after)
             key = after.key if after is not None else before.key if before is not None else 0
@@ -181,15 +179,19 @@ class Store:
 
     def backlog(self) -> int:
         """Messages that wait to be committed."""
-        return len(self._commit.open_rows())
+        return self._commit.backlog()
 
     def pending(self) -> bool:
         """Is anything not yet on disk?"""
         return self._commit.pending()
 
+    def _seal(self, batch: Batch) -> None:
+        keys, images = self.accounts.keys, batch.births.images
+        batch.rows = [birth_row(born, keys[born.account_id], images) for born in batch.newborn]
+
     def _finished(self, batch: Batch) -> None:
         memory, outlet, metrics = self._memory, self.outlet, self._metrics
-        metrics.commit_rows.observe(len(batch.rows) + len(batch.updates))
+        metrics.commit_rows.observe(len(batch.newborn) + len(batch.updates))
         metrics.commit_s.observe(batch.commit_s)
         metrics.shredded += len(batch.shreds)
         # Handed over as it is now: since it was recorded it may have changed, or been deleted.
@@ -204,8 +206,8 @@ class Store:
             if memory.get(key, batch) is after and (after is None or is_finished(after)):
                 del memory[key]
         if batch.refused:
-            for row in batch.rows:
-                memory.pop(int(row[0] or 0), None)
+            for born in batch.newborn:
+                memory.pop(born.key, None)
         if len(memory) > self._warm + COOL_BATCH:
             self._cool()
 
