@@ -87,7 +87,6 @@ def gated(rounds: list[Round], case: str) -> float:
 GATES = (
     Gate("accepted/s to ceiling", partial(gated, case="accept"), 0.20, 0.35),
     Gate("delivered/s with 2 callbacks to ceiling", partial(gated, case="whole"), 0.09, 0.17),
-    Gate("delivered/s without callbacks to ceiling", partial(gated, case="quiet"), 0.14, 0.25),
 )
 
 
