@@ -107,9 +107,9 @@ class Messages:
                 account_id=account.id,
                 direction=Direction.OUTBOUND_API,
                 status=Status.QUEUED,
-                from_=Private(from_),
-                to=Private(to),
-                body=Private(body),
+                from_=_same(wanted.from_, from_),
+                to=_same(wanted.to, to),
+                body=_same(wanted.body, body),
                 callback=callback,
                 segments=count,
                 created_ms=ident.key >> 16,
@@ -244,3 +244,8 @@ class Messages:
     async def _shred(self, change: Change) -> None:
         if change.after is not change.before:
             await self._store.record((change,))
+
+
+def _same(given: Private | None, text: str) -> Private:
+    """`text` as a Private: the one that was given, unless it was spelled otherwise."""
+    return given if given is not None and given.reveal() is text else Private(text)

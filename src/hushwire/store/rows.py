@@ -43,9 +43,10 @@ def birth_row(message: Message, keys: AccountKeys, images: list[tuple[KeyRef, by
     from_, to = message.from_.reveal(), message.to.reveal()
     callback = message.callback.reveal() if message.callback is not None else ""
     sid = message.sid.encode()
-    content_dek, image = keys.cipher.new_key(content_key)
+    random = keys.entropy.bytes(112)  # two keys with their nonces, and two nonces
+    content_dek, image = keys.cipher.new_key(content_key, random[:44])
     images.append((content_key, image))
-    address_dek, image = keys.cipher.new_key(address_key)
+    address_dek, image = keys.cipher.new_key(address_key, random[44:88])
     images.append((address_key, image))
     content = f"{callback}\n{message.body.reveal()}".encode("utf-8", "surrogatepass")
     inbound = message.direction is Direction.INBOUND
@@ -66,9 +67,9 @@ def birth_row(message: Message, keys: AccountKeys, images: list[tuple[KeyRef, by
         message.error_code,
         message.attempt,
         flags_of(message),
-        seal(content_dek, content, b"content" + sid, keys.entropy.bytes(12)),
+        seal(content_dek, content, b"content" + sid, random[88:100]),
         content_key,
-        seal(address_dek, f"{from_}\n{to}".encode(), b"address" + sid, keys.entropy.bytes(12)),
+        seal(address_dek, f"{from_}\n{to}".encode(), b"address" + sid, random[100:]),
         address_key,
         message.from_shown,
         message.to_shown,

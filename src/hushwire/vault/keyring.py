@@ -47,9 +47,12 @@ class AccountCipher:
         self.wrapper: Final = AESGCM(account_key)
         self._entropy = entropy
 
-    def new_key(self, ref: KeyRef) -> tuple[bytes, bytes]:
-        """A new 32-byte key for the slot of `ref`, and the slot's image."""
-        random = self._entropy.bytes(KEY_BYTES + NONCE_BYTES)
+    def new_key(self, ref: KeyRef, random: bytes | None = None) -> tuple[bytes, bytes]:
+        """A new 32-byte key for the slot of `ref`, and the slot's image.
+
+        `random`: 44 fresh bytes, from a caller that draws for several things at once.
+        """
+        random = random or self._entropy.bytes(KEY_BYTES + NONCE_BYTES)
         key = random[:KEY_BYTES]
         return key, wrap(self.wrapper, self.account_id, ref, key, random[KEY_BYTES:])
 
