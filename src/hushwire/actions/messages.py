@@ -27,7 +27,7 @@ from hushwire.domain.message import (
 from hushwire.domain.phone import is_sender_shape, mask, normalise
 from hushwire.domain.query import MessageQuery
 from hushwire.domain.sid import message_sid
-from hushwire.domain.text import body_units, segments, smart_encode
+from hushwire.domain.text import BODY_MAX, body_units, segments, smart_encode
 from hushwire.errors import Refusal, Unavailable
 from hushwire.observe import Metrics
 from hushwire.outbound import Guard
@@ -35,7 +35,6 @@ from hushwire.private import Private
 from hushwire.store.listing import Listing
 from hushwire.store.store import Store
 
-BODY_UNITS_MAX: Final = 1600
 VALIDITY_MAX_S: Final = 36_000
 TRUNK_LANE: Final = 0  # one carrier, one lane, until there are trunks
 
@@ -166,7 +165,7 @@ class Messages:
         body = wanted.body.reveal()
         if wanted.smart_encoded:
             body = smart_encode(body)
-        if body_units(body) > BODY_UNITS_MAX:
+        if body_units(body) > BODY_MAX:
             raise Refusal("body_too_long")
         return body
 
