@@ -212,6 +212,8 @@ class Server:
             self._low = free_mb < self.settings.disk_reserve_mb
             if self._low:
                 self.journal.disk_low(free_mb, self.settings.disk_reserve_mb)
+            else:
+                self.store.restore_ballast()
         return self._low
 
     _looked = -1

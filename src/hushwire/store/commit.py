@@ -105,7 +105,7 @@ class GroupCommit:
         seal: Callable[[Batch], None],
         finished: Callable[[Batch], None],
         failed: Callable[[BaseException], None],
-        make_room: Callable[[], bool],
+        make_room: Callable[[], None],
         threaded: bool = True,
     ) -> None:
         self._db = db

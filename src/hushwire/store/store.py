@@ -348,9 +348,15 @@ class Store:
         self._commit.now(lambda db: db.do("put_meta", name, value))
 
     def free_bytes(self) -> int:
-        """What is left on the disk of the database."""
+        """What is left on the disk of the database, without what the ballast gave up."""
         stat = os.statvfs(self._path.parent)
-        return stat.f_bavail * stat.f_frsize
+        free = stat.f_bavail * stat.f_frsize
+        return max(0, free - BALLAST_BYTES) if self._given_up else free
+
+    def restore_ballast(self) -> None:
+        """Put back what a full disk took, once there is room for it."""
+        if self._given_up and self.free_bytes() > 7 * BALLAST_BYTES:
+            self._fill_ballast()
 
     @property
     def commits(self) -> int:
@@ -383,12 +389,14 @@ class Store:
         self._db.close()
 
     def _fill_ballast(self) -> None:
+        self._given_up = False
         if not self._ballast.exists() and self.free_bytes() > 8 * BALLAST_BYTES:
             self._ballast.write_bytes(bytes(BALLAST_BYTES))
 
-    def _drop_ballast(self) -> bool:
-        self._ballast.unlink(missing_ok=True)
-        return True
+    def _drop_ballast(self) -> None:
+        if self._ballast.exists():
+            self._ballast.unlink()
+            self._given_up = True
 
 
 def _forget(batch: Batch, before: Message, after: Message) -> None:
