@@ -4,15 +4,16 @@ import asyncio
 import os
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from hushwire.actions.accounts import Accounts
 from hushwire.actions.messages import Limits, Messages
 from hushwire.api.app import App
-from hushwire.api.auth import Authenticator
+from hushwire.api.auth import Authenticator, peer
 from hushwire.api.messages import MessageResource
 from hushwire.api.sandbox import sandbox_routes
+from hushwire.api.wire import Scope
 from hushwire.carriers.simulator import Simulator
 from hushwire.clock import Clock, Entropy, SystemEntropy
 from hushwire.dispatch.lanes import Lanes
@@ -151,11 +152,15 @@ class Server:
 
     def app(self) -> App:
         """The HTTP application of this server."""
+        settings = self.settings
         accounts = Accounts(self.store)
-        auth = Authenticator(accounts)
-        routes = sandbox_routes(Sandbox(self, auth)) if self.settings.sandbox else []
-        resource = MessageResource(self.messages, auth, self.clock)
-        return App(resource, self.journal, lambda: self.ready, [*routes])
+        auth = Authenticator(accounts, self.clock, peer, settings.account_rate)
+        messages = MessageResource(self.messages, auth, self.clock)
+        return App(
+            messages, self.journal, lambda: self.ready,
+            [*(sandbox_routes(Sandbox(self, auth)) if settings.sandbox else [])],
+            process=self._entropy.bytes(8),
+        )  # fmt: skip
 
     def busy(self) -> int:
         """Work in memory that is not finished; 0 when all is quiet."""
@@ -260,10 +265,11 @@ class Sandbox:
     def phones(self) -> Simulator:
         return self._server.network
 
-    def authenticate(self, headers: Mapping[str, str]) -> None:
-        account = self._auth.account(headers.get("authorization", "").encode("latin-1"))
-        if account.id != self._server.account.id:
+    def authenticate(self, scope: Scope) -> None:
+        caller = self._auth.caller(scope)
+        if caller.account.id != self._server.account.id:
             raise Refusal("authenticate")
+        caller.check("twilio/sandbox/phones/update")  # a restricted key does not allow it
 
     async def receive_text(
         self, from_: Private, to: Private, body: Private, media_urls: Sequence[Private]

@@ -63,8 +63,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     tls_cert: Annotated[Path | None, _row("certificate chain (PEM); with tls_key")] = None
     tls_key: Annotated[Path | None, _row("private key (PEM); with tls_cert")] = None
     trusted_proxies: Annotated[
-        Networks, _row("networks whose X-Forwarded-* headers are believed; no effect yet", "CIDR")
+        Networks, _row("networks whose X-Forwarded-* headers are believed", "CIDR")
     ] = Networks()
+    request_timeout_s: Annotated[
+        int, _row("how long a request may take to arrive, and its answer to be taken", "s", ge=1)
+    ] = 30
     outbound_allow: Annotated[
         Networks, _row("private networks that callbacks may reach", "CIDR")
     ] = Networks()
@@ -88,6 +91,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     accept_backlog: Annotated[
         int, _row("messages that may wait to be committed; beyond: 429", "messages", ge=1)
     ] = 2_000
+    account_rate: Annotated[
+        int, _row("requests one account may make; beyond: 429; 0: any number", "1/s", ge=0)
+    ] = 0
     dispatch_memory: Annotated[
         int, _row("messages held in memory on their way to a carrier", "messages", ge=1)
     ] = 10_000

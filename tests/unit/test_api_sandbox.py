@@ -3,14 +3,16 @@
 import asyncio
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 
 from hushwire.api.sandbox import sandbox_routes
+from hushwire.api.wire import Scope
 from hushwire.carriers.base import Submission
 from hushwire.carriers.simulator import Simulator
 from hushwire.clock import Clock
@@ -42,8 +44,8 @@ class Door:
     def busy(self) -> int:
         return self.phones.busy()
 
-    def authenticate(self, headers: Mapping[str, str]) -> None:
-        if headers.get("authorization") != CREDENTIALS:
+    def authenticate(self, scope: Scope) -> None:
+        if Headers(scope=scope).get("authorization") != CREDENTIALS:
             raise Refusal("authenticate")
 
     async def receive_text(

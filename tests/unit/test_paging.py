@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hushwire.api.paging import DAY_MS, WALK_MAX, page_json, read_page
+from hushwire.api.message_query import DAY_MS, read_page
+from hushwire.api.paging import WALK_MAX, page_json
 from hushwire.clock import SystemEntropy
 from hushwire.domain.message import Direction, Message, Status, born, deleted
 from hushwire.domain.sid import MessageId, key_at, message_sid
@@ -115,7 +116,7 @@ def test_any_query_is_read_or_refused(query: bytes) -> None:
 def test_uris_repeat_what_was_asked(to: str, from_: str, size: int) -> None:
     query = f"To={quote_plus(to)}&From={quote_plus(from_)}&DateSent%3E=2026-02-01&PageSize={size}"
     asked = read_page(1, query.encode(), NOW_MS)
-    shown = page_json(PATH, asked, asked.cut([]), [])
+    shown = page_json(PATH, asked, asked.cut([]), [], "messages")
     uri = str(shown["uri"])
     assert uri.isascii()
     again = read_page(1, urlsplit(uri).query.encode(), NOW_MS)
@@ -170,8 +171,8 @@ class Book:
         """A page as it is answered: its SIDs, and the envelope."""
         asked = read_page(1, query.encode(), NOW_MS)
         page = asked.cut(self.listing.page(asked.query, asked.limit()))
-        return [m.sid for m in page.messages], page_json(
-            PATH, asked, page, [{}] * len(page.messages)
+        return [m.sid for m in page.records], page_json(
+            PATH, asked, page, [{}] * len(page.records), "messages"
         )
 
     def follow(self, envelope: dict[str, Any], way: str) -> tuple[list[str], dict[str, Any]] | None:

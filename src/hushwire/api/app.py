@@ -1,7 +1,8 @@
 """The HTTP application: Twilio's API, health, metrics and the sandbox on one port."""
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, MutableMapping
+from itertools import count
+from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -10,7 +11,17 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from hushwire.api.messages import COLLECTION, PREFIX, MessageResource
-from hushwire.api.wire import Receive, Scope, Send, encode, refusal_headers, respond
+from hushwire.api.wire import (
+    REQUEST_ID,
+    REQUEST_ID_HEADER,
+    Receive,
+    Scope,
+    Send,
+    encode,
+    refusal_headers,
+    request_id_header,
+    respond,
+)
 from hushwire.errors import Refusal, Unavailable
 from hushwire.observe import Journal
 
@@ -26,7 +37,11 @@ class App:
         journal: Journal,
         ready: Callable[[], bool],
         routes: list[BaseRoute],
+        *,
+        process: bytes,
     ) -> None:
+        self._requests = count()
+        self._process = process.hex().encode()  # tells the requests of this start from all others
         self._messages = messages
         self._journal = journal
         self._metrics = journal.metrics
@@ -54,25 +69,23 @@ class App:
         creates = (
             scope["method"] == "POST" and path.endswith(COLLECTION) and path.startswith(PREFIX)
         )
+        request_id = scope[REQUEST_ID] = b"RQ%s%016x" % (self._process, next(self._requests))
         try:
             if not self._ready() and path not in ("/healthz", "/readyz"):
-                await self._not_ready(send)
-            elif creates:
+                raise Unavailable("unavailable", retry_after_s=5)  # noqa: TRY301
+            if creates:
                 await self._messages.create(scope, receive, send)
             else:
-                await self._rest(scope, receive, send)
+                await self._rest(scope, receive, _stamped(send, request_id))
         except Refusal as refusal:
             self._metrics.refused[refusal.problem.code] += 1
-            body = encode(refusal.body())
-            await respond(send, refusal.problem.status, body, refusal_headers(refusal))
+            headers = [request_id_header(scope), *refusal_headers(refusal)]
+            await respond(send, refusal.problem.status, encode(refusal.body()), headers)
         except Exception as error:  # noqa: BLE001  the one handler of what nobody expected
-            self._journal.defect(error)
+            self._journal.defect(error, request_id.decode())
             if creates:  # the rest was answered by `_defect`
-                await respond(send, 500, encode(Refusal("internal_error").body()), [])
-
-    async def _not_ready(self, send: Send) -> None:
-        refusal = Unavailable("unavailable", retry_after_s=5)
-        await respond(send, 503, encode(refusal.body()), refusal_headers(refusal))
+                body = encode(Refusal("internal_error").body())
+                await respond(send, 500, body, [request_id_header(scope)])
 
     async def _refused(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, Refusal)
@@ -100,6 +113,17 @@ class App:
 
     async def _scrape(self, request: Request) -> Response:
         return Response(self._metrics.render(), media_type=_METRICS_TYPE)
+
+
+def _stamped(send: Send, request_id: bytes) -> Send:
+    """`send`, with the request's id among the headers of the answer."""
+
+    async def stamp(event: MutableMapping[str, Any]) -> None:
+        if event["type"] == "http.response.start":
+            event["headers"] = [*event["headers"], (REQUEST_ID_HEADER, request_id)]
+        await send(event)
+
+    return stamp
 
 
 def _problem(refusal: Refusal) -> Response:

@@ -1,55 +1,113 @@
-"""HTTP Basic: Account SID and auth token."""
+"""HTTP Basic: Account SID and auth token, or API key SID and secret."""
 
 import binascii
 from base64 import b64decode
+from collections.abc import Callable
 from typing import Final
 
 from hushwire.actions.accounts import Accounts
-from hushwire.domain.account import Account
-from hushwire.errors import Refusal
+from hushwire.api.limits import Buckets
+from hushwire.api.wire import Scope
+from hushwire.clock import Clock
+from hushwire.domain.account import IAM, Account, Caller
+from hushwire.errors import Refusal, Unavailable
 
 REMEMBERED_MAX: Final = 1_024
+FAILURES_BURST: Final = 20  # wrong tries of one user from one address
+FAILURES_PER_S: Final = 0.2
+_CHANGES: Final = ("/create", "/update")
 
 
 class Authenticator:
-    """Tells who calls. Headers that were right are remembered, wrong ones never are."""
+    """Tells who calls. Headers that were right are remembered, wrong ones never are.
 
-    def __init__(self, accounts: Accounts) -> None:
+    `client` tells the address a request comes from; `per_s` is how many requests a second an
+    account may make, 0 for any number.
+    """
+
+    def __init__(
+        self, accounts: Accounts, clock: Clock, client: Callable[[Scope], str], per_s: int = 0
+    ) -> None:
         self._accounts = accounts
-        self._known: dict[bytes, Account] = {}
+        self._clock = clock
+        self._client = client
+        self._known: dict[bytes, Caller] = {}
+        self._version = accounts.version
+        self._failures = Buckets(FAILURES_PER_S, FAILURES_BURST)
+        self._per_s = per_s
+        self._requests = Buckets(per_s, per_s)
 
-    def account(self, header: bytes) -> Account:
-        """The caller's account. Raises Refusal (20003) for none, a wrong one or a closed one."""
-        known = self._known.get(header)
-        if known is not None:
-            return known
+    def caller(self, scope: Scope) -> Caller:
+        """Whose credentials came. Raises Refusal (20003) for none, wrong ones, or a closed account.
+
+        After many wrong tries for one user it is Unavailable (20429), right or wrong, except
+        for headers that were right before.
+        """
+        header = authorization(scope["headers"])
+        if self._version != self._accounts.version:
+            self.forget()
+        caller = self._known.get(header)
+        if caller is None:
+            caller = self._check(header, scope)
+        if self._per_s:
+            wait_s = self._requests.take(caller.account.id, self._clock.now_ms())
+            if wait_s:
+                raise Unavailable("too_many_requests", retry_after_s=wait_s)
+        return caller
+
+    def path_account(self, scope: Scope, account_sid: str, permission: str) -> Account:
+        """The account that the path names, on whose behalf the caller asks.
+
+        Raises Refusal: not_found for a foreign SID as for an unknown one (D13), after the
+        credentials; what a key lacks; account_not_active for a change under a suspended
+        subaccount.
+        """
+        caller = self.caller(scope)
+        account = caller.account
+        if account.sid != account_sid:
+            reached = self._accounts.reached(caller, account_sid)
+            if reached is None:
+                raise Refusal("not_found", path=scope["path"])
+            account = reached
+        if caller.key is not None:
+            caller.check(permission)
+        if account is not caller.account and not self._accounts.is_active(account):
+            _check_asleep(permission)
+        return account
+
+    def forget(self) -> None:
+        """Credentials changed."""
+        self._known.clear()
+        self._version = self._accounts.version
+
+    def _check(self, header: bytes, scope: Scope) -> Caller:
         if not header:
             raise Refusal("no_credentials")
         scheme, _, encoded = header.partition(b" ")
         if scheme.lower() != b"basic":
             raise Refusal("authenticate")
         try:
-            sid, _, token = b64decode(encoded, validate=True).decode().partition(":")
+            user, _, password = b64decode(encoded, validate=True).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError):
             raise Refusal("authenticate") from None
-        account = self._accounts.authenticate(sid, token)
-        if account is None:
+        who, now_ms = (self._client(scope), user[:34]), self._clock.now_ms()
+        wait_s = self._failures.wait_s(who, now_ms)
+        if wait_s:
+            raise Unavailable("too_many_requests", retry_after_s=wait_s)
+        caller = self._accounts.authenticate(user, password)
+        if caller is None:
+            self._failures.take(who, now_ms)
             raise Refusal("authenticate")
         if len(self._known) >= REMEMBERED_MAX:
             self._known.clear()
-        self._known[header] = account
-        return account
+        self._known[header] = caller
+        return caller
 
-    def path_account(self, header: bytes, account_sid: str, path: str) -> Account:
-        """The caller's account, which the path must name: a foreign SID is as unknown (D13)."""
-        account = self.account(header)
-        if account.sid != account_sid:
-            raise Refusal("not_found", path=path)
-        return account
 
-    def forget(self) -> None:
-        """Credentials changed."""
-        self._known.clear()
+def _check_asleep(permission: str) -> None:
+    """A parent may look after a suspended subaccount, but not work with it."""
+    if permission.endswith(_CHANGES) and not permission.startswith(IAM):
+        raise Refusal("account_not_active")
 
 
 def authorization(headers: list[tuple[bytes, bytes]]) -> bytes:
@@ -58,3 +116,9 @@ def authorization(headers: list[tuple[bytes, bytes]]) -> bytes:
         if name == b"authorization":
             return value
     return b""
+
+
+def peer(scope: Scope) -> str:
+    """The address at the other end of the connection."""
+    client = scope.get("client")
+    return client[0] if client else ""

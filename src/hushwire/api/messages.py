@@ -5,8 +5,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from hushwire.actions.messages import Messages
-from hushwire.api.auth import Authenticator, authorization
-from hushwire.api.paging import page_json, read_page
+from hushwire.api.auth import Authenticator
+from hushwire.api.message_query import read_page
+from hushwire.api.paging import page_json
 from hushwire.api.parameters import read_send
 from hushwire.api.wire import (
     Receive,
@@ -17,6 +18,7 @@ from hushwire.api.wire import (
     message_json,
     parse_form,
     read_body,
+    request_id_header,
     respond,
 )
 from hushwire.clock import Clock
@@ -26,6 +28,10 @@ from hushwire.errors import Refusal
 
 PREFIX = "/2010-04-01/Accounts/"
 COLLECTION = "/Messages.json"
+_CREATE, _LIST, _READ, _UPDATE, _DELETE = (
+    f"twilio/messaging/messages/{action}"
+    for action in ("create", "list", "read", "update", "delete")
+)
 
 
 class MessageResource:
@@ -53,33 +59,33 @@ class MessageResource:
         """POST Messages.json, as raw ASGI: nothing stands between the socket and the action."""
         path: str = scope["path"]
         account_sid = path[len(PREFIX) : -len(COLLECTION)]
-        account = self._auth.path_account(authorization(scope["headers"]), account_sid, path)
+        account = self._auth.path_account(scope, account_sid, _CREATE)
         form = parse_form(await read_body(receive), scope["headers"])
         message, durable = self._messages.send(account, read_send(form))
         body = encode(message_json(message, account_sid, created=True))
         await durable
-        await respond(send, 201, body, [])
+        await respond(send, 201, body, [request_id_header(scope)])
 
     async def list(self, request: Request) -> Response:
-        account = self._account(request)
+        account = self._account(request, _LIST)
         query = request.scope["query_string"]
         asked = read_page(account.id, query, self._clock.now_ms())
         page = asked.cut(await self._messages.page(asked.query, asked.limit()))
-        records = [message_json(message, account.sid) for message in page.messages]
-        return _json(200, page_json(request.scope["path"], asked, page, records))
+        records = [message_json(message, account.sid) for message in page.records]
+        return _json(200, page_json(request.scope["path"], asked, page, records, "messages"))
 
     async def fetch(self, request: Request) -> Response:
-        account, message = self._find(request)
+        account, message = self._find(request, _READ)
         return _json(200, message_json(message, account.sid))
 
     async def history(self, request: Request) -> Response:
         """Every change of a message: not Twilio's, so under a path of our own."""
-        _, message = self._find(request)
+        _, message = self._find(request, _READ)
         return _json(200, history_json(message))
 
     async def update(self, request: Request) -> Response:
         """`Body=` (present and empty) redacts; anything else cannot be honoured (30400)."""
-        self._find(request)
+        self._find(request, _UPDATE)
         body = await read_body(request.receive)
         form = parse_form(body, request.scope["headers"], keep_empty=True)
         text, status = form.get("Body"), form.get("Status", [""])
@@ -87,12 +93,12 @@ class MessageResource:
             raise Refusal("not_cancelable")
         if text != [""] or status != [""]:
             raise Refusal("update_invalid")
-        account, message = self._find(request)  # it may have changed while the body came
+        account, message = self._find(request, _UPDATE)  # it may have changed while the body came
         message = await self._messages.redact(message)
         return _json(200, message_json(message, account.sid))
 
     async def delete(self, request: Request) -> Response:
-        _, message = self._find(request)
+        _, message = self._find(request, _DELETE)
         await self._messages.delete(message)
         return Response(status_code=204)
 
@@ -105,13 +111,12 @@ class MessageResource:
             case _:
                 return await self.fetch(request)
 
-    def _account(self, request: Request) -> Account:
-        header = authorization(request.scope["headers"])
+    def _account(self, request: Request, permission: str) -> Account:
         sid = request.path_params["account_sid"]
-        return self._auth.path_account(header, sid, request.scope["path"])
+        return self._auth.path_account(request.scope, sid, permission)
 
-    def _find(self, request: Request) -> tuple[Account, Message]:
-        account = self._account(request)
+    def _find(self, request: Request, permission: str) -> tuple[Account, Message]:
+        account = self._account(request, permission)
         message = self._messages.fetch(account, request.path_params["sid"])
         if message is None:
             raise Refusal("not_found", path=request.scope["path"])

@@ -8,7 +8,7 @@ It exists only while the sandbox is on. JSON in and out; errors are Twilio's obj
 """
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any, Final, Protocol, TypeVar
 
 import msgspec
@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from hushwire.api.dates import iso8601
+from hushwire.api.wire import Scope
 from hushwire.errors import Refusal, Unavailable
 from hushwire.private import Private
 
@@ -65,8 +66,8 @@ class SandboxDoor(Protocol):
     @property
     def phones(self) -> Phones: ...
 
-    def authenticate(self, headers: Mapping[str, str]) -> None:
-        """Raises Refusal unless `headers` carry the first account's Basic credentials."""
+    def authenticate(self, scope: Scope) -> None:
+        """Raises Refusal unless the request carries credentials of the first account."""
         ...
 
     async def receive_text(
@@ -108,7 +109,7 @@ def sandbox_routes(door: SandboxDoor) -> list[Route]:
     def route(method: str, path: str, answer: _Answer) -> Route:
         async def endpoint(request: Request) -> Response:
             try:
-                door.authenticate(request.headers)
+                door.authenticate(request.scope)
                 return await answer(door, request)
             except Refusal as refusal:
                 return _refused(refusal)

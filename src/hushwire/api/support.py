@@ -8,7 +8,8 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from hushwire.api.paging import PAGE_SIZE, PAGE_SIZE_MAX, RETENTION_DAYS
+from hushwire.api.message_query import RETENTION_DAYS
+from hushwire.api.paging import PAGE_SIZE, PAGE_SIZE_MAX
 
 Method = Literal["GET", "POST", "DELETE"]
 

@@ -20,7 +20,10 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 Form = dict[str, list[str]]
+Field = tuple[str, str, str]  # name, what stands between, value
 
+REQUEST_ID: Final = "request_id"  # where the application keeps it in the scope
+REQUEST_ID_HEADER: Final = b"twilio-request-id"
 API_VERSION: Final = "2010-04-01"
 BODY_BYTES_MAX: Final = 65_536  # of a request
 FIELDS_MAX: Final = 200
@@ -33,20 +36,22 @@ _FIELD_NAME = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 
+_PLAIN_ESCAPES: Final = (("%2B", "+"), ("%2C", ","), ("%2F", "/"), ("%3A", ":"), ("%20", " "))
+
 encode = msgspec.json.Encoder().encode
 
 
 async def read_body(receive: Receive) -> bytes:
-    """The whole body of a request. Raises Refusal when it is too large."""
-    event = await receive()
-    body: bytes = event.get("body", b"")
-    while event.get("more_body"):
+    """The whole body of a request. Raises Refusal when it is too large, or does not come whole."""
+    body, more = b"", True
+    while more:
         event = await receive()
+        if event["type"] == "http.disconnect":  # what came so far may say something else
+            raise Refusal("malformed_request")
         body += event.get("body", b"")
         if len(body) > BODY_BYTES_MAX:
             raise Refusal("entity_too_large")
-    if len(body) > BODY_BYTES_MAX:
-        raise Refusal("entity_too_large")
+        more = event.get("more_body", False)
     return body
 
 
@@ -57,35 +62,38 @@ def parse_form(body: bytes, headers: Headers, *, keep_empty: bool = False) -> Fo
     too many fields, or is no form.
     """
     multipart = _boundary(headers) if body.startswith(b"--") else None
-    form: Form = {}
     try:
-        for name, value in _url_encoded(body) if multipart is None else _multipart(body, multipart):
-            if value or keep_empty:
-                known = form.get(name)
-                if known is None:
-                    form[name] = [value]
-                else:
-                    known.append(value)
+        fields = _url_encoded(body) if multipart is None else _multipart(body, multipart)
     except UnicodeDecodeError:
         raise Refusal("malformed_request") from None
+    form: Form = {}
+    for name, _, value in fields:
+        if value or keep_empty:
+            if name in form:
+                form[name].append(value)
+            else:
+                form[name] = [value]
     return form
 
 
-def _url_encoded(body: bytes) -> list[tuple[str, str]]:
-    # Most percents are the plus of a number: replaced at once, they need no decoder. No other
-    # escape can hold the text "%2B".
-    pairs = body.decode().replace("+", " ").replace("%2B", "+").split("&")
+def _url_encoded(body: bytes) -> list[Field]:
+    text = body.decode().replace("+", " ")
+    if "%" in text:
+        # The escapes of numbers, URLs and plain sentences. What stands for itself neither here
+        # nor in another escape is replaced at once; the rest needs a decoder.
+        for escape, char in _PLAIN_ESCAPES:
+            text = text.replace(escape, char)
+    pairs = text.split("&")
     if len(pairs) > FIELDS_MAX:
         raise Refusal("malformed_request")
-    fields: list[tuple[str, str]] = []
-    for pair in pairs:
-        name, _, value = pair.partition("=")
-        if "%" in pair:
-            value = unquote_to_bytes(value).decode()
-            if "%" in name:
-                name = unquote_to_bytes(name).decode()
-        fields.append((name, value))
-    return fields
+    if "%" in text:
+        return [_unquoted(pair) if "%" in pair else pair.partition("=") for pair in pairs]
+    return [pair.partition("=") for pair in pairs]
+
+
+def _unquoted(pair: str) -> Field:
+    name, equals, value = pair.partition("=")
+    return unquote_to_bytes(name).decode(), equals, unquote_to_bytes(value).decode()
 
 
 def _boundary(headers: Headers) -> bytes | None:
@@ -97,8 +105,8 @@ def _boundary(headers: Headers) -> bytes | None:
     return None
 
 
-def _multipart(body: bytes, boundary: bytes) -> list[tuple[str, str]]:
-    fields: list[tuple[str, str]] = []
+def _multipart(body: bytes, boundary: bytes) -> list[Field]:
+    fields: list[Field] = []
     parts = (b"\r\n" + body).split(b"\r\n--" + boundary, FIELDS_MAX)
     if parts[0] or not parts[-1].startswith(b"--"):
         raise Refusal("malformed_request")
@@ -107,7 +115,7 @@ def _multipart(body: bytes, boundary: bytes) -> list[tuple[str, str]]:
         name = _FIELD_NAME.search(head)
         if not blank or name is None:
             raise Refusal("malformed_request")
-        fields.append((name[1].decode(), value.decode()))
+        fields.append((name[1].decode(), "=", value.decode()))
     return fields
 
 
@@ -178,6 +186,11 @@ async def respond(send: Send, status: int, body: bytes, headers: Headers) -> Non
         }
     )
     await send({"type": "http.response.body", "body": body})
+
+
+def request_id_header(scope: Scope) -> tuple[bytes, bytes]:
+    """What names this request in the answer and in the journal."""
+    return REQUEST_ID_HEADER, scope[REQUEST_ID]
 
 
 def refusal_headers(refusal: Refusal) -> Headers:

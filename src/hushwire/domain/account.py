@@ -1,11 +1,16 @@
-"""Accounts and the numbers they own."""
+"""Accounts, their keys, and the numbers they own."""
 
-from typing import Final
+from typing import Final, Literal
 
 from msgspec import Struct
 
+from hushwire.errors import Refusal
 from hushwire.private import Private
 
+AccountStatus = Literal["active", "suspended", "closed"]
+KeyKind = Literal["standard", "main", "restricted"]
+
+IAM: Final = "twilio/iam/"  # permissions on accounts and keys: not for a standard key
 QUEUE_MS: Final = 36_000_000  # a sender's queue holds ten hours of its pace (section 10)
 
 
@@ -14,11 +19,69 @@ class Account(Struct, frozen=True):
 
     id: int
     sid: str
+    owner_id: int  # the parent's id; a parent's own
     friendly_name: str
-    status: str  # active, suspended, closed
+    status: AccountStatus
     auth_token: Private
     created_ms: int
     updated_ms: int
+    secondary_token: Private | None = None  # as good as the first, until promoted or deleted
+
+
+class ApiKey(Struct, frozen=True):
+    """A key of an account (`SK…`). Of its secret only a hash is kept: it is shown once."""
+
+    sid: str
+    account_id: int
+    friendly_name: str | None
+    kind: KeyKind
+    permissions: tuple[str, ...]  # of a restricted key: `/twilio/messaging/messages/list`, …
+    secret_hash: bytes  # SHA-256: a secret has 190 bits of chance, there is nothing to guess
+    created_ms: int
+    updated_ms: int
+
+
+class Caller(Struct, frozen=True):
+    """Whose credentials came with a request: an account's own, or one of its keys."""
+
+    account: Account
+    key: ApiKey | None = None
+
+    def check(self, permission: str) -> None:
+        """Raises Refusal unless these credentials allow `permission` (section 2.4).
+
+        A permission is a path, `twilio/{product}/{resource}/{action}`. A standard key allows
+        all but accounts and keys; a restricted one what it names.
+        """
+        key = self.key
+        if key is None or key.kind == "main":
+            return
+        if key.kind == "standard":
+            if permission.startswith(IAM):
+                raise Refusal("authenticate")
+        elif not any(covers(allowed, permission) for allowed in key.permissions):
+            raise Refusal("permission_missing", permission=permission)
+
+
+def covers(allowed: str, permission: str) -> bool:
+    """Does an entry of a restricted key's policy (`/twilio/…`, `*` at its end) allow this?"""
+    allowed = allowed.removeprefix("/")
+    if allowed.endswith("/*"):
+        return permission.startswith(allowed[:-1])
+    return allowed == permission
+
+
+class NumberSettings(Struct, frozen=True):
+    """What its owner set of a number. URLs may hold credentials, so all of it is sealed."""
+
+    friendly_name: str = ""
+    sms_url: str = ""
+    sms_method: str = "POST"
+    sms_fallback_url: str = ""
+    sms_fallback_method: str = "POST"
+    sms_application_sid: str = ""
+    status_callback: str = ""
+    status_callback_method: str = "POST"
 
 
 class Number(Struct, frozen=True):
@@ -30,6 +93,8 @@ class Number(Struct, frozen=True):
     phone: str  # E.164: the account's own, not a person's
     mps: float | None  # segments a second; None is unpaced
     created_ms: int
+    updated_ms: int
+    settings: NumberSettings = NumberSettings()
 
 
 class Pace:

@@ -137,9 +137,12 @@ class Journal:
         self._write("error", "storage_failed", reason=reason, error=_type(error),
                     where=_places(error.__traceback__))  # fmt: skip
 
-    def defect(self, error: BaseException) -> None:
+    def defect(self, error: BaseException, request_id: str | None = None) -> None:
         """An error that nobody expected: its type and the places it passed, outermost first."""
-        self._write("error", "defect", error=_type(error), where=_places(error.__traceback__))
+        self._write(
+            "error", "defect", error=_type(error), where=_places(error.__traceback__),
+            request=request_id,
+        )  # fmt: skip
 
     def library(
         self, severity: Level, logger: str, where: str, error: BaseException | None = None

@@ -7,15 +7,28 @@ CREATE TABLE meta (
 ) WITHOUT ROWID;
 
 CREATE TABLE account (
-    id            INTEGER PRIMARY KEY,
-    sid           TEXT NOT NULL UNIQUE,
-    friendly_name TEXT NOT NULL,
-    status        TEXT NOT NULL,
-    key_ref       INTEGER NOT NULL,  -- vault key that wraps all keys of this account
-    auth_token    BLOB NOT NULL,     -- sealed under that key
+    id              INTEGER PRIMARY KEY,
+    sid             TEXT NOT NULL UNIQUE,
+    owner_id        INTEGER NOT NULL,  -- the parent's id; a parent's own
+    friendly_name   TEXT NOT NULL,
+    status          TEXT NOT NULL,
+    key_ref         INTEGER NOT NULL,  -- vault key that wraps all keys of this account
+    auth_token      BLOB NOT NULL,     -- sealed under that key
+    secondary_token BLOB,              -- likewise
+    created_ms      INTEGER NOT NULL,
+    updated_ms      INTEGER NOT NULL
+);
+
+CREATE TABLE api_key (
+    sid           TEXT PRIMARY KEY,
+    account_id    INTEGER NOT NULL REFERENCES account (id),
+    friendly_name TEXT,
+    kind          TEXT NOT NULL,     -- standard, main, restricted
+    permissions   TEXT NOT NULL,     -- of a restricted one, a line each
+    secret_hash   BLOB NOT NULL,     -- SHA-256
     created_ms    INTEGER NOT NULL,
     updated_ms    INTEGER NOT NULL
-);
+) WITHOUT ROWID;
 
 CREATE TABLE number (
     id         INTEGER PRIMARY KEY,
@@ -23,7 +36,9 @@ CREATE TABLE number (
     account_id INTEGER NOT NULL REFERENCES account (id),
     phone      TEXT NOT NULL UNIQUE,  -- the account's own number, not a person's
     mps        REAL,                  -- segments a second; NULL is unpaced
-    created_ms INTEGER NOT NULL
+    settings   BLOB NOT NULL,         -- sealed: its name, and URLs that may hold credentials
+    created_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL
 );
 
 -- Peppers of the keyed phone index, one an account, purpose and month: destroying the
@@ -84,3 +99,27 @@ CREATE TABLE task (
 
 CREATE INDEX task_due ON task (kind, lane, due_ms) WHERE held = 0;
 CREATE INDEX task_ref ON task (ref) WHERE ref IS NOT NULL;
+
+-- What became of a create that named an idempotency key: the answer to its repetition.
+CREATE TABLE idempotency (
+    account_id  INTEGER NOT NULL,
+    tag         BLOB NOT NULL,     -- keyed hash of the caller's key
+    fingerprint BLOB NOT NULL,     -- keyed hash of the form: the same key must ask the same
+    record      INTEGER NOT NULL,  -- the message's key
+    expires_ms  INTEGER NOT NULL,
+    PRIMARY KEY (account_id, tag)
+) WITHOUT ROWID;
+
+CREATE INDEX idempotency_expires ON idempotency (expires_ms);
+
+-- What the customer reported of a message's outcome. It goes with the message.
+CREATE TABLE feedback (
+    record     INTEGER PRIMARY KEY,  -- the message's key
+    outcome    TEXT NOT NULL,        -- confirmed, unconfirmed
+    created_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL
+);
+
+CREATE TRIGGER feedback_goes AFTER DELETE ON message BEGIN
+    DELETE FROM feedback WHERE record = old.key;
+END;

@@ -1,19 +1,52 @@
--- name: insert_account
--- An account is opened.
-INSERT INTO account (id, sid, friendly_name, status, key_ref, auth_token, created_ms, updated_ms)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?);
+-- name: put_account
+-- An account is opened, or something of it changed.
+INSERT INTO account (id, sid, owner_id, friendly_name, status, key_ref, auth_token,
+                     secondary_token, created_ms, updated_ms)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET
+    friendly_name = excluded.friendly_name, status = excluded.status,
+    auth_token = excluded.auth_token, secondary_token = excluded.secondary_token,
+    updated_ms = excluded.updated_ms;
 
 -- name: accounts
 -- Every account.
-SELECT id, sid, friendly_name, status, key_ref, auth_token, created_ms, updated_ms FROM account;
+SELECT id, sid, owner_id, friendly_name, status, key_ref, auth_token, secondary_token, created_ms,
+       updated_ms
+FROM account;
 
--- name: insert_number
--- An account gets a number.
-INSERT INTO number (id, sid, account_id, phone, mps, created_ms) VALUES (?, ?, ?, ?, ?, ?);
+-- name: put_key
+-- An API key is made or renamed.
+INSERT INTO api_key (sid, account_id, friendly_name, kind, permissions, secret_hash, created_ms,
+                     updated_ms)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (sid) DO UPDATE SET
+    friendly_name = excluded.friendly_name, permissions = excluded.permissions,
+    updated_ms = excluded.updated_ms;
+
+-- name: keys
+-- Every API key.
+SELECT sid, account_id, friendly_name, kind, permissions, secret_hash, created_ms, updated_ms
+FROM api_key;
+
+-- name: delete_key
+-- An API key is revoked.
+DELETE FROM api_key WHERE sid = ?;
+
+-- name: put_number
+-- An account gets a number, something of it changed, or it went to another account.
+INSERT INTO number (id, sid, account_id, phone, mps, settings, created_ms, updated_ms)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET
+    account_id = excluded.account_id, mps = excluded.mps, settings = excluded.settings,
+    updated_ms = excluded.updated_ms;
 
 -- name: numbers
 -- Every owned number.
-SELECT id, sid, account_id, phone, mps, created_ms FROM number;
+SELECT id, sid, account_id, phone, mps, settings, created_ms, updated_ms FROM number;
+
+-- name: delete_number
+-- A number is given back.
+DELETE FROM number WHERE id = ?;
 
 -- name: insert_pepper
 -- A pepper for one account, purpose and month.
