@@ -7,6 +7,7 @@ be called. See docs/adr/0003-callback-client.md.
 
 from hushwire.outbound.answer import Answer, Failure, FailureKind, Limits
 from hushwire.outbound.client import HttpClient
+from hushwire.outbound.connection import Ended
 from hushwire.outbound.guard import Checked, Guard
 
-__all__ = ["Answer", "Checked", "Failure", "FailureKind", "Guard", "HttpClient", "Limits"]
+__all__ = ["Answer", "Checked", "Ended", "Failure", "FailureKind", "Guard", "HttpClient", "Limits"]

@@ -4,12 +4,15 @@ import asyncio
 import ssl
 from base64 import b64encode
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes, urljoin
 
+from msgspec import Struct
+
 from hushwire.errors import Defect
 from hushwire.outbound.answer import DEFAULT_LIMITS, Answer, Failure, Limits
+from hushwire.outbound.connection import Connection, Ended
 from hushwire.outbound.guard import Checked, Guard
 from hushwire.outbound.pool import Pool
 from hushwire.outbound.url import Url, parse_url
@@ -41,6 +44,7 @@ class HttpClient:
         self._given_tls = tls
         self._loop = asyncio.get_running_loop()
         self._pool = Pool(guard, lambda: self._tls, per_host, overall)
+        self._tasks: set[asyncio.Task[Answer | Failure]] = set()
         self._closed = False
 
     async def post(
@@ -53,6 +57,26 @@ class HttpClient:
         Basic credentials. A fragment is not sent.
         """
         return await self.request("POST", url, headers, body, limits)
+
+    def post_now(
+        self, url: str, headers: Mapping[str, str], body: bytes, limits: Limits, ended: Ended
+    ) -> bool:
+        """As `post`, where a connection is idle: the request is written before this returns, and
+        `ended` is told how it ended. False: none is idle, and nothing was done.
+
+        It costs no task and no future: a busy endpoint is called like this nearly always.
+        """
+        at = parse_url(url)
+        addresses = None if isinstance(at, str) or self._closed else self._guard.known(at.host)
+        if isinstance(at, str) or not isinstance(addresses, list):
+            return False
+        lines = _header_lines(at, headers)
+        connection = self._pool.take(at, addresses)
+        if connection is None:
+            return False
+        exchange = _Exchange("POST", at, lines, body, limits, self._total_by(limits))
+        self._send(connection, exchange, partial(self._ended, connection, exchange, ended))
+        return True
 
     async def request(
         self,
@@ -71,14 +95,9 @@ class HttpClient:
         at = parse_url(url)
         if isinstance(at, str):
             return Failure("refused_by_guard", at)
-        total_by = self._loop.time() + limits.total_ms / 1000
-        head = _header_lines(headers)
-        if at.userinfo:
-            head = f"Authorization: Basic {_basic(at.userinfo)}\r\n{head}"
-        answer = await self._exchange(_request(method, at, head, body), at, limits, total_by)
-        if isinstance(answer, Answer) and answer.status in _REDIRECTS:
-            return await self._follow(answer, method, at, head, body, limits, total_by)
-        return answer
+        lines = _header_lines(at, headers)
+        exchange = _Exchange(method, at, lines, body, limits, self._total_by(limits))
+        return await self._follow(await self._exchange(exchange), exchange)
 
     def close(self) -> None:
         """Close all connections; open requests end as Failure("closed"), and all later ones."""
@@ -93,12 +112,44 @@ class HttpClient:
         context.set_alpn_protocols(["http/1.1"])
         return context
 
-    async def _exchange(
-        self, request: bytes, at: Url, limits: Limits, total_by: float
+    def _total_by(self, limits: Limits) -> float:
+        return self._loop.time() + limits.total_ms / 1000
+
+    def _send(self, connection: Connection, exchange: "_Exchange", ended: Ended) -> None:
+        connection.send(exchange.request(), exchange.limits, exchange.total_by, ended)
+
+    def _ended(
+        self, connection: Connection, exchange: "_Exchange", ended: Ended, result: Answer | Failure
+    ) -> None:
+        """What is not over with its answer goes on in a task: a redirect, or a connection that
+        had gone stale."""
+        if isinstance(result, Answer) and result.status not in _REDIRECTS:
+            ended(result)
+            return
+        task = self._loop.create_task(self._go_on(result, connection, exchange))
+        self._tasks.add(task)
+        task.add_done_callback(partial(self._gone_on, ended))
+
+    async def _go_on(
+        self, result: Answer | Failure, connection: Connection, exchange: "_Exchange"
     ) -> Answer | Failure:
+        if result == _CLOSED and not self._closed:
+            self._pool.drop_idle(connection.key)
+            result = await self._exchange(exchange, tries=1)
+        return await self._follow(result, exchange)
+
+    def _gone_on(self, ended: Ended, task: "asyncio.Task[Answer | Failure]") -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        ended(Failure("closed") if task.cancelled() or error else task.result())
+        if error is not None:
+            raise error  # a defect: the loop's handler writes it down
+
+    async def _exchange(self, exchange: "_Exchange", tries: int = 2) -> Answer | Failure:
         """One request and its answer; once more when a kept connection had gone stale."""
         if self._closed:
             return Failure("closed")
+        at, limits, total_by = exchange.at, exchange.limits, exchange.total_by
         addresses = self._guard.known(at.host)
         if addresses is None:
             addresses = await self._resolve(at, limits, total_by)
@@ -106,18 +157,14 @@ class HttpClient:
             return addresses
         if isinstance(addresses, str):
             return _not_checked(addresses)
-        for last in (False, True):
+        for left in reversed(range(tries)):
             connection = self._pool.take(at, addresses) or await self._pool.get(
                 at, addresses, limits, total_by
             )
             if isinstance(connection, Failure):
                 return connection
-            may_be_stale = connection.used > 0 and not last
-            try:
-                result = await connection.send(request, limits, total_by)
-            except asyncio.CancelledError:
-                connection.abort()
-                raise
+            may_be_stale = connection.used > 0 and left > 0
+            result = await self._on(connection, exchange)
             # RFC 9110, 9.2.2 and RFC 9112, 9.3.1: the server closed an idle connection while
             # the request was on its way. It has not answered; a repeat carries the same
             # idempotency token. All other idle connections are as old, so the next is fresh.
@@ -125,6 +172,20 @@ class HttpClient:
                 return result
             self._pool.drop_idle(connection.key)
         return _CLOSED
+
+    async def _on(self, connection: Connection, exchange: "_Exchange") -> Answer | Failure:
+        done: asyncio.Future[Answer | Failure] = self._loop.create_future()
+
+        def ended(result: Answer | Failure) -> None:
+            if not done.done():
+                done.set_result(result)
+
+        self._send(connection, exchange, ended)
+        try:
+            return await done
+        except asyncio.CancelledError:
+            connection.abort()
+            raise
 
     async def _resolve(self, at: Url, limits: Limits, total_by: float) -> list[Checked] | Failure:
         resolve_by = min(self._loop.time() + limits.connect_ms / 1000, total_by)
@@ -135,38 +196,60 @@ class HttpClient:
             return Failure("resolve")
         return _not_checked(addresses) if isinstance(addresses, str) else addresses
 
-    async def _follow(
-        self,
-        answer: Answer,
-        method: str,
-        at: Url,
-        head: str,
-        body: bytes,
-        limits: Limits,
-        total_by: float,
-    ) -> Answer | Failure:
-        for _ in range(limits.redirects):
-            location = quote(answer.headers.get(b"location", b"").strip(), safe=_PRINTABLE)
-            if not location:
-                return answer
-            try:
-                target = parse_url(urljoin(at.text(), location))
-            except ValueError:  # brackets that hold no address
-                return Failure("refused_by_guard", "host")
-            if isinstance(target, str):
-                return Failure("refused_by_guard", target)
-            if (target.scheme, target.host, target.port) != (at.scheme, at.host, at.port):
-                head = _without(head, _FOR_ONE_ORIGIN)
-            if answer.status not in _KEEP_METHOD:
-                method, body = "GET", b""
-                head = _without(head, frozenset(("content-type",)))
-            at = target
-            request = _request(method, at, head, body)
-            following = await self._exchange(request, at, limits, total_by)
-            if isinstance(following, Failure) or following.status not in _REDIRECTS:
+    async def _follow(self, result: Answer | Failure, exchange: "_Exchange") -> Answer | Failure:
+        """The end of the redirects that begin with `result`, if it is one."""
+        for _ in range(exchange.limits.redirects):
+            if isinstance(result, Failure) or result.status not in _REDIRECTS:
+                return result
+            following = exchange.redirected(result)
+            if not isinstance(following, _Exchange):
                 return following
-            answer = following
-        return answer if b"location" not in answer.headers else Failure("redirects")
+            exchange = following
+            result = await self._exchange(exchange)
+        if isinstance(result, Failure) or result.status not in _REDIRECTS:
+            return result
+        return result if b"location" not in result.headers else Failure("redirects")
+
+
+class _Exchange(Struct, frozen=True, gc=False):
+    """A request, and what it may cost."""
+
+    method: str
+    at: Url
+    lines: str  # of the header, without those that every request has
+    body: bytes
+    limits: Limits
+    total_by: float  # a time of the loop, for all redirects together
+
+    def request(self) -> bytes:
+        """What goes over the wire."""
+        at, body = self.at, self.body
+        length = f"Content-Length: {len(body)}\r\n" if body or self.method != "GET" else ""
+        head = (
+            f"{self.method} {at.target} HTTP/1.1\r\nHost: {at.authority}\r\n"
+            f"User-Agent: {USER_AGENT}\r\nAccept: */*\r\nAccept-Encoding: identity\r\n"
+            f"{self.lines}{length}\r\n"
+        )
+        return head.encode("ascii") + body
+
+    def redirected(self, answer: Answer) -> "_Exchange | Answer | Failure":
+        """The request that follows a redirect; the answer itself when it names no place."""
+        location = quote(answer.headers.get(b"location", b"").strip(), safe=_PRINTABLE)
+        if not location:
+            return answer
+        try:
+            target = parse_url(urljoin(self.at.text(), location))
+        except ValueError:  # brackets that hold no address
+            return Failure("refused_by_guard", "host")
+        if isinstance(target, str):
+            return Failure("refused_by_guard", target)
+        at, method, lines, body = self.at, self.method, self.lines, self.body
+        if (target.scheme, target.host, target.port) != (at.scheme, at.host, at.port):
+            lines = _without(lines, _FOR_ONE_ORIGIN)
+        if answer.status not in _KEEP_METHOD:
+            method, body = "GET", b""
+            lines = _without(lines, frozenset(("content-type",)))
+        return _Exchange(method, target, lines, body, self.limits, self.total_by)
 
 
 _CLOSED: Final = Failure("closed")  # without a byte of an answer
@@ -176,24 +259,14 @@ def _not_checked(reason: str) -> Failure:
     return Failure("resolve") if reason == "resolve" else Failure("refused_by_guard", reason)
 
 
-def _header_lines(headers: Mapping[str, str]) -> str:
-    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-    count = len(headers)
-    # Every CR and LF must be one of ours, and nothing else may be out of the ordinary.
-    if lines.count("\r") != count or lines.count("\n") != count or "\0" in lines:
-        raise Defect("a header holds CR, LF or NUL")
-    if not lines.isascii():
-        raise Defect("a header holds a character that is not ASCII")
+def _header_lines(at: Url, headers: Mapping[str, str]) -> str:
+    lines = "\r\n".join(map(": ".join, headers.items())) + "\r\n" if headers else ""
+    # As many lines as headers: no CR or LF but ours.
+    if len(lines.splitlines()) != len(headers) or "\0" in lines or not lines.isascii():
+        raise Defect("a header holds a control character, or one that is not ASCII")
+    if at.userinfo:
+        lines = f"Authorization: Basic {_basic(at.userinfo)}\r\n{lines}"
     return lines
-
-
-def _request(method: str, at: Url, lines: str, body: bytes) -> bytes:
-    length = f"Content-Length: {len(body)}\r\n" if body or method != "GET" else ""
-    head = (
-        f"{method} {at.target} HTTP/1.1\r\nHost: {at.authority}\r\nUser-Agent: {USER_AGENT}\r\n"
-        f"Accept: */*\r\nAccept-Encoding: identity\r\n{lines}{length}\r\n"
-    )
-    return head.encode("ascii") + body
 
 
 def _without(lines: str, names: frozenset[str]) -> str:

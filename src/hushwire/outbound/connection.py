@@ -14,17 +14,20 @@ from hushwire.outbound.answer import Answer, Failure, FailureKind, Limits
 
 HEAD_MAX: Final = 16 * 1024  # bytes of all headers of an exchange, interim ones and trailers too
 INTERIM_MAX: Final = 8  # 1xx answers before the answer
+_CODINGS: Final = ((b"content-encoding", b"identity"), (b"transfer-encoding", b"chunked"))
 FRAMING_MAX: Final = 8  # bytes on the wire for a byte of body allowed: chunks of one byte pass
 
 Key = tuple[str, str, int, str]
 """Scheme, host, port and checked IP: what a connection may be used again for."""
+
+Ended = Callable[[Answer | Failure], None]
 
 
 class Connection(asyncio.Protocol):
     """A connection to one checked address. `on_idle` is called when it may be used again."""
 
     __slots__ = (
-        "_chunks", "_complete", "_cut", "_failed", "_future", "_head_bytes", "_head_done",
+        "_chunks", "_complete", "_cut", "_ended", "_failed", "_head_bytes", "_head_done",
         "_headers", "_heard_at", "_interim", "_keep", "_limits", "_loop", "_on_idle", "_on_lost",
         "_parser", "_size", "_status", "_total_by", "_transport", "_wire_bytes",
         "idle_since", "key", "used",
@@ -45,19 +48,16 @@ class Connection(asyncio.Protocol):
         self._on_lost = on_lost
         self._transport: asyncio.Transport | None = None
         self._parser = HttpResponseParser(self)
-        self._future: asyncio.Future[Answer | Failure] | None = None
+        self._ended: Ended | None = None  # an exchange is open
 
-    def send(
-        self, request: bytes, limits: Limits, total_by: float
-    ) -> asyncio.Future[Answer | Failure]:
-        """Write one request; the future holds how it ended. Only on an idle connection.
+    def send(self, request: bytes, limits: Limits, total_by: float, ended: Ended) -> None:
+        """Write one request; `ended` is told how it ended. Only on an idle connection.
 
-        `total_by` is a time of the loop. The future may be cancelled: then `abort` must follow.
+        `total_by` is a time of the loop.
         """
-        assert self._future is None
+        assert self._ended is None
         assert self._transport is not None
-        future: asyncio.Future[Answer | Failure] = self._loop.create_future()
-        self._future = future
+        self._ended = ended
         self._limits = limits
         self._total_by = total_by
         self._heard_at = self._loop.time()
@@ -68,7 +68,6 @@ class Connection(asyncio.Protocol):
         self._chunks: list[bytes] = []
         self.used += 1
         self._transport.write(request)
-        return future
 
     def is_closing(self) -> bool:
         return self._transport is None or self._transport.is_closing()
@@ -83,7 +82,7 @@ class Connection(asyncio.Protocol):
 
     def expire(self, now: float) -> None:
         """End the open exchange if its time is over."""
-        if self._future is None:
+        if self._ended is None:
             return
         if now >= self._total_by:
             self._end(Failure("timeout_total", partial=self._wire_bytes > 0))
@@ -94,7 +93,7 @@ class Connection(asyncio.Protocol):
         """Close at once; an open exchange ends as `closed`."""
         if self._transport is not None:
             self._transport.abort()
-        if self._future is not None:
+        if self._ended is not None:
             self._end(Failure("closed", partial=self._wire_bytes > 0))
 
     # asyncio.Protocol
@@ -103,7 +102,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        if self._future is None:
+        if self._ended is None:
             self.abort()  # nobody asked: an answer to come would be taken for another's
             return
         self._wire_bytes += len(data)
@@ -123,7 +122,7 @@ class Connection(asyncio.Protocol):
             self._heard_at = self._loop.time()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._future is not None:
+        if self._ended is not None:
             ends_by_closing = (
                 exc is None
                 and self._head_done
@@ -157,10 +156,9 @@ class Connection(asyncio.Protocol):
         self._head_done = True
         self._status = self._parser.get_status_code()
         headers = self._headers
-        if headers.get(b"content-encoding", b"identity").lower() != b"identity" or (
-            headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked"
-        ):
-            self._failed = self._failed or "protocol"
+        for name, only in _CODINGS:
+            if name in headers and headers[name].lower() != only:
+                self._failed = self._failed or "protocol"
 
     def on_body(self, body: bytes) -> None:
         if self._complete:
@@ -193,14 +191,13 @@ class Connection(asyncio.Protocol):
         return Answer(self._status, self._headers, body, self._cut)
 
     def _end(self, result: Answer | Failure) -> None:
-        future, self._future = self._future, None
-        if future is not None and not future.done():
-            future.set_result(result)
+        ended, self._ended = self._ended, None
         transport = self._transport
-        if transport is None or transport.is_closing():
-            return
-        if self._complete and self._keep:
-            self.idle_since = self._loop.time()
-            self._on_idle(self)
-        else:
-            transport.abort()
+        if transport is not None and not transport.is_closing():
+            if self._complete and self._keep:
+                self.idle_since = self._loop.time()
+                self._on_idle(self)
+            else:
+                transport.abort()
+        if ended is not None:  # last: who hears of it may send the next request at once
+            ended(result)

@@ -10,6 +10,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import lru_cache
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -117,9 +118,13 @@ class Guard:
         self._monotonic_s = monotonic_s
         self._cache: dict[str, tuple[float, list[Checked] | Reason]] = {}
         self._running: dict[str, asyncio.Task[list[Checked] | Reason]] = {}
+        self._syntax = lru_cache(maxsize=64)(self._check_syntax)  # as of `parse_url`
 
     def check_syntax(self, url: str) -> Reason | None:
         """Why `url` can never be called, seen without resolving its name; None when it may be."""
+        return self._syntax(url)
+
+    def _check_syntax(self, url: str) -> Reason | None:
         parts = parse_url(url)
         if isinstance(parts, str):
             return parts

@@ -1,7 +1,7 @@
 """Keep-alive connections by (scheme, host, port, checked IP), and one timer for all time-outs.
 
-A post on an idle connection costs one future and no task or timer; only opening a
-connection, which is rare, uses `asyncio.timeout`.
+A post on an idle connection costs no task and no timer; only opening a connection, which is
+rare, uses `asyncio.timeout`.
 """
 
 import asyncio

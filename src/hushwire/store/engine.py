@@ -26,9 +26,13 @@ PRAGMAS = (
 class Database:
     """A connection that runs the statements of `queries/*.sql` by name."""
 
-    def __init__(self, path: Path, *, readonly: bool = False) -> None:
-        """Raises Misconfigured when the file is no database."""
+    def __init__(self, path: Path, *, readonly: bool = False, alone: bool = False) -> None:
+        """Raises Misconfigured when the file is no database.
+
+        `alone`: no two threads ever use it at once, so SQLite need not lock for each call.
+        """
         flags = apsw.SQLITE_OPEN_READWRITE | (0 if readonly else apsw.SQLITE_OPEN_CREATE)
+        flags |= apsw.SQLITE_OPEN_NOMUTEX if alone else 0
         self._name = path.name
         self._db = apsw.Connection(str(path), flags=flags)
         # apsw's own types name a protocol of Python 3.12: these say what we use.

@@ -28,8 +28,8 @@ BLANK: Final = bytes(SLOT_BYTES - 4)  # what a shred leaves before the generatio
 
 # The state of a slot. Its generation stands beside it in `_generations`.
 _FREE: Final = 0  # to be handed out as that generation
-_TAKEN: Final = 1  # handed out by this process
-_FOUND: Final = 2  # held a key when the vault was opened
+_TAKEN: Final = 1  # handed out by this process: it lives
+_FOUND: Final = 2  # held a key when the vault was opened: it lives
 _SPENT: Final = 3  # shredded; its row may still name it, so it is not handed out yet
 
 
@@ -103,10 +103,17 @@ class Inventory:
         Raises `Defect` for an image of another size, or for a slot that is not live.
         """
         changes: dict[int, bytes] = {}
-        for ref, image in images:
-            if not self._is_live(ref) or len(image) != SLOT_BYTES:
+        states, generations, slots = self._states, self._generations, len(self._states)
+        for ref, image in images:  # two a message: `_is_live`, written out
+            slot = ref >> 32
+            if (
+                slot >= slots
+                or generations[slot] != ref & 0xFFFFFFFF
+                or not _TAKEN <= states[slot] <= _FOUND
+                or len(image) != SLOT_BYTES
+            ):
                 raise Defect("an image for a slot that was not handed out")
-            changes[ref >> 32] = image
+            changes[slot] = image
         shredded: dict[int, int] = {}
         for ref in shreds:
             if self._is_live(ref):
@@ -126,7 +133,7 @@ class Inventory:
         return (
             slot < len(self._states)
             and self._generations[slot] == ref & 0xFFFFFFFF
-            and self._states[slot] in (_TAKEN, _FOUND)
+            and _TAKEN <= self._states[slot] <= _FOUND
         )
 
     # What was there when the vault was opened.

@@ -5,12 +5,9 @@ message keys in slots wrapped by their account's key. Overwrite an account key's
 all that the account ever sealed is gone.
 """
 
-import ctypes
 import os
-import resource
 import secrets
 import stat
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -25,8 +22,6 @@ from hushwire.vault.seal import KEY_BYTES, NONCE_BYTES, derive, open_with, seal_
 from hushwire.vault.slots import KeyRef, Slots, wrap
 
 RootProvider = Callable[[], bytes]  # anything that yields the 32 bytes, called once at start
-
-_PR_SET_DUMPABLE: Final = 4  # linux/prctl.h
 
 
 class AccountKeyRefs(Struct, frozen=True):
@@ -155,16 +150,3 @@ def _create_root(path: Path) -> None:
         os.fsync(directory)
     finally:
         os.close(directory)
-
-
-def harden_process() -> None:
-    """Keep keys out of core dumps and away from debuggers of the same user (D21).
-
-    Core files are limited to nothing everywhere; on Linux the process is undumpable too,
-    which holds against a core pattern that pipes. Raises `OSError` when Linux refuses.
-    """
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "linux":
-        libc = ctypes.CDLL(None, use_errno=True)
-        if libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
-            raise OSError(ctypes.get_errno(), "prctl(PR_SET_DUMPABLE) failed")

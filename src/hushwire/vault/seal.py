@@ -25,7 +25,7 @@ OVERHEAD_BYTES: Final = 1 + NONCE_BYTES + 16  # a blob is this much longer than 
 
 SLOT_BYTES: Final = 64
 
-_AAD: Final = Layout(">QQI")
+_AAD: Final = Layout(">Q4xQ")  # a reference is the slot and its generation side by side
 _VERSION: Final = b"\x01"
 _BODY_AT: Final = 1 + NONCE_BYTES
 
@@ -66,14 +66,13 @@ def derive(key: bytes, label: bytes) -> bytes:
 
 def wrap(wrapper: AESGCM, account_id: int, ref: KeyRef, key: bytes, nonce: bytes) -> bytes:
     """The 64-byte image of a 32-byte `key` for the slot of `ref`; `nonce` is 12 fresh bytes."""
-    slot, generation = ref >> 32, ref & 0xFFFFFFFF
-    sealed = wrapper.encrypt(nonce, key, _AAD.pack(account_id, slot, generation))
-    return nonce + sealed + generation.to_bytes(4, "big")
+    aad = _AAD.pack(account_id, ref)
+    return nonce + wrapper.encrypt(nonce, key, aad) + aad[-4:]
 
 
 def unwrap_image(wrapper: AESGCM, account_id: int, ref: KeyRef, image: bytes) -> bytes:
     """The key in an image. Raises `SealBroken`."""
-    aad = _AAD.pack(account_id, ref >> 32, ref & 0xFFFFFFFF)
+    aad = _AAD.pack(account_id, ref)
     try:
         return wrapper.decrypt(image[:NONCE_BYTES], image[NONCE_BYTES:-4], aad)
     except InvalidTag:

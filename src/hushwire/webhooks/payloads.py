@@ -64,8 +64,8 @@ def _error_fields(code: int, text: str | None) -> tuple[str, str]:
 
 
 def _quoted(text: str) -> str:
-    """`text` for a form; what is nearly always there (E.164, digits) without a general quoter."""
-    plain = text[1:] if text[:1] == "+" else text
-    if plain.isascii() and plain.isalnum():
-        return f"%2B{plain}" if plain is not text else text
+    """`text` for a form; what is nearly always there (E.164) without a general quoter."""
+    digits = text[1:]
+    if digits.isdigit() and digits.isascii() and text[0] == "+":
+        return "%2B" + digits
     return quote_plus(text)
