@@ -1,4 +1,4 @@
-"""Serving: the process around a `Server`: its socket, its signals, its credentials file."""
+"""Serving: the process around a `Server`: its signals, its certificate, its credentials file."""
 
 import asyncio
 import contextlib
@@ -6,7 +6,6 @@ import gc
 import os
 import signal
 import socket
-import ssl
 import sys
 import time
 from collections.abc import Callable, Generator
@@ -18,13 +17,16 @@ import uvicorn
 import uvloop
 
 from hushwire import __version__, faults
+from hushwire.api.messages import is_create
 from hushwire.assemble import DRAIN_S, Server
-from hushwire.errors import Misconfigured
+from hushwire.hardening import harden_process
+from hushwire.listening import Certificate, Patience, Protocol, listen
 from hushwire.observe import Journal, install_exception_hook, route_logging
 from hushwire.settings import Settings, Started
-from hushwire.vault.keyring import harden_process
 
 CONNECTIONS_MAX: Final = 4096  # beyond: 503
+RENEWAL_S: Final = 60.0  # how often the certificate's files are looked at
+LOOKS: Final = 10  # at connections, in one request_timeout_s
 
 
 class _Http(uvicorn.Server):
@@ -42,33 +44,44 @@ def run(settings: Settings, announce: Callable[[Started], None]) -> int:
     journal = Journal(level=settings.log_level)
     install_exception_hook(journal)
     route_logging(journal)
-    _check_tls(settings)
-    listener = _listen(settings)
+    cert, key = settings.tls_cert, settings.tls_key
+    certificate = Certificate(cert, key) if cert is not None and key is not None else None
+    listener = listen(settings.host, settings.port)
     server = Server(settings, journal)
-    uvloop.run(_serve(server, listener, announce))
+    server.url = _url(settings, listener.getsockname()[1])
+    uvloop.run(_serve(server, listener, certificate, announce))
     return 0
 
 
 async def _serve(
-    server: Server, listener: socket.socket, announce: Callable[[Started], None]
+    server: Server,
+    listener: socket.socket,
+    certificate: Certificate | None,
+    announce: Callable[[Started], None],
 ) -> None:
     began = time.monotonic()
     await server.open()
     settings, journal = server.settings, server.journal
+    Protocol.is_hot = staticmethod(is_create)
     http = _Http(
         uvicorn.Config(
-            server.app(), http="httptools", ws="none", lifespan="off", log_config=None,
+            server.app(), http=Protocol, ws="none", lifespan="off", log_config=None,
             access_log=False, proxy_headers=False, server_header=False, date_header=False,
             limit_concurrency=CONNECTIONS_MAX, timeout_graceful_shutdown=int(DRAIN_S),
-            ssl_certfile=settings.tls_cert, ssl_keyfile=settings.tls_key,
+            ssl_context_factory=certificate.for_uvicorn if certificate is not None else None,
         )
     )  # fmt: skip
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(sign, _stop, sign, http, stopping, journal)
+        loop.add_signal_handler(sign, _stop, sign, http, stopping, server)
+    if certificate is not None:
+        loop.add_signal_handler(signal.SIGHUP, _renew, certificate, journal)
+        _every(RENEWAL_S, _renew, certificate, journal)
+    patience = Patience(http.server_state, settings.request_timeout_s)
+    _every(settings.request_timeout_s / LOOKS, lambda: patience.look(loop.time()))
     serving = loop.create_task(http.serve([listener]))
-    started = _credentials(server, listener.getsockname()[1])
+    started = _credentials(server)
     ms = int((time.monotonic() - began) * 1000)
     port = int(listener.getsockname()[1])
     journal.started(__version__, port=port, ms=ms, sandbox=settings.sandbox)
@@ -87,53 +100,46 @@ async def _serve(
 
 
 def _stop(
-    sign: signal.Signals, http: uvicorn.Server, stopping: asyncio.Event, journal: Journal
+    sign: signal.Signals, http: uvicorn.Server, stopping: asyncio.Event, server: Server
 ) -> None:
     if stopping.is_set():  # asked twice: as a crash would, and as safe
         os._exit(128 + sign)
     stopping.set()
-    journal.stopping(sign.name.lower())
+    server.journal.stopping(sign.name.lower())
+    server.tail.close()  # who follows it would hold its connection open
     http.should_exit = True
 
 
-def _check_tls(settings: Settings) -> None:
-    """Refuse now what the listener could not use once the server said it is ready."""
-    if settings.tls_cert is None:
-        return
+def _renew(certificate: Certificate, journal: Journal) -> None:
+    """Take up a renewed certificate; one that cannot be used is told, and the old one stays."""
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
-            settings.tls_cert, settings.tls_key, password=lambda: ""
-        )
-    except OSError as error:  # SSLError is one
-        raise Misconfigured(
-            f"tls_cert and tls_key cannot be used ({getattr(error, 'reason', error.strerror)}): "
-            "give a certificate chain and its key, both PEM, the key without a passphrase"
-        ) from None
-
-
-def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((settings.host, settings.port))
+        certificate.renew()
     except OSError as error:
-        listener.close()
-        raise Misconfigured(
-            f"host and port: cannot listen on {settings.host}:{settings.port} "
-            f"({error.strerror}); stop what uses it, or give --port another number (0: any free)"
-        ) from None
-    listener.listen(2048)
-    return listener
+        journal.library("warning", "tls_cert", "", error)
 
 
-def _credentials(server: Server, port: int) -> Started:
-    """Write DIR/credentials.json (0600), whole or not at all, and say the same to the person."""
-    settings, account = server.settings, server.account
+def _every(interval_s: float, act: Callable[..., None], *given: object) -> None:
+    """Act now and then while the loop runs; an error is logged, and the next time comes."""
+    loop = asyncio.get_running_loop()
+
+    def again() -> None:
+        loop.call_later(interval_s, again)
+        act(*given)
+
+    loop.call_later(interval_s, again)
+
+
+def _url(settings: Settings, port: int) -> str:
+    """Scheme and host under which others reach us."""
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
     host = f"[{host}]" if ":" in host else host
     scheme = "https" if settings.tls_cert is not None else "http"
-    url = settings.public_url or f"{scheme}://{host}:{port}"
+    return settings.public_url or f"{scheme}://{host}:{port}"
+
+
+def _credentials(server: Server) -> Started:
+    """Write DIR/credentials.json (0600), whole or not at all, and say the same to the person."""
+    settings, account, url = server.settings, server.account, server.url
     numbers = [n.phone for n in server.store.accounts.numbers.values() if n.account_id == 1]
     phone = numbers[0] if numbers else ""
     path = settings.data / "credentials.json"
