@@ -16,7 +16,8 @@ from msgspec import Struct
 
 from hushwire.cli.demo_disk import SPELLINGS, SealedRow, copies, sealed_row, search, slot
 from hushwire.cli.demo_stage import SLOT_PARTS, Stage, blob_parts
-from hushwire.cli.demo_world import Answer, DemoFailed, Receiver, World, signature_of
+from hushwire.cli.demo_world import Answer, DemoFailed, Receiver, World
+from hushwire.testing.receiver import signature_of
 
 PHONE: Final = "+14155550101"  # 555-01xx is kept for examples
 SILENT_PHONE: Final = "+14155550102"
@@ -79,10 +80,10 @@ def send(tour: Tour) -> str:
         f"curl -u $SID:$TOKEN {_MESSAGES}.json \\\n"
         f"  --data-urlencode To={PHONE} --data-urlencode From={world.number} \\\n"
         f"  --data-urlencode 'Body={tour.body}' \\\n"
-        f"  --data-urlencode StatusCallback={tour.receiver.url}"
+        f"  --data-urlencode StatusCallback={tour.receiver.url()}"
     )
     tour.sent_at_s = time.monotonic()
-    answer = world.send(PHONE, tour.body, StatusCallback=tour.receiver.url)
+    answer = world.send(PHONE, tour.body, StatusCallback=tour.receiver.url())
     took_ms = _ms_since(tour.sent_at_s)
     stage.answer(answer.status, _some(answer, "sid", "status", "from", "to", "body"))
     _expect(answer, 201)
@@ -194,7 +195,7 @@ def move_clock(tour: Tour) -> str:
     )
     stage.command(f'POST /sandbox/phones/{SILENT_PHONE}  {{"behaviour": "silent"}}')
     _expect(world.sandbox("POST", f"/phones/{SILENT_PHONE}", {"behaviour": "silent"}), 200)
-    answer = world.send(SILENT_PHONE, tour.body, StatusCallback=tour.receiver.url)
+    answer = world.send(SILENT_PHONE, tour.body, StatusCallback=tour.receiver.url())
     _expect(answer, 201)
     sid = str(answer.body["sid"])
     tour.receiver.wait(sid, "sent")
@@ -260,7 +261,7 @@ def _called_back(tour: Tour, status: str) -> int:
     """Show the callback of `status` and check its signature; milliseconds since the send."""
     callback = tour.receiver.wait(tour.sid, status)
     form, token = callback.form, tour.world.auth_token
-    if not hmac.compare_digest(callback.signature, signature_of(token, tour.receiver.url, form)):
+    if not hmac.compare_digest(callback.signature, signature_of(token, tour.receiver.url(), form)):
         raise DemoFailed(f"the signature of the callback {status!r} is wrong")
     took_ms = int((callback.at_s - tour.sent_at_s) * 1000)
     shown = [(name, form[name]) for name in ("MessageSid", "MessageStatus", "To") if name in form]

@@ -9,17 +9,21 @@ from typing import Final
 import click
 
 from hushwire import __version__
+from hushwire.cli.exits import Configuration, TryLater
 from hushwire.errors import Misconfigured, Unavailable
 from hushwire.observe import Journal, install_exception_hook
 
-EXIT_TRY_LATER: Final = 75  # EX_TEMPFAIL of sysexits.h
-EXIT_CONFIGURATION: Final = 78  # EX_CONFIG
-
-# Name → module under hushwire.cli that defines a click command of that name, and its summary.
+# Name → module under hushwire.cli that defines a click command (or a group of them) of that
+# name, and its summary.
 # A module is imported only when its command is called, so that help and errors come at once.
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "up": ("up", "Start the server; the first start makes an account and a number."),
     "demo": ("demo", "Watch a message go out, come back and be forgotten."),
+    "messages": ("messages", "List, show, send, redact and delete messages."),
+    "accounts": ("accounts", "List and show accounts."),
+    "numbers": ("numbers", "List, buy and release the numbers you send from."),
+    "callbacks": ("callbacks", "See what became of status callbacks; have them posted again."),
+    "tail": ("tail", "Watch messages come and go, numbers masked."),
     "settings": ("settings", "Show every setting: value, unit, where it comes from, help."),
 }
 
@@ -30,19 +34,17 @@ Examples:
   hushwire up                      start on http://127.0.0.1:8008
   hushwire up --port 0 --data /var/lib/hushwire
   hushwire demo                    two minutes that show what it does
+  hushwire messages send --to +14155550123 --body Hello
+  hushwire messages list           the newest, numbers masked
+  hushwire tail                    what happens right now
   hushwire settings                what can be set, and what is in force
   HUSHWIRE_PORT=9000 hushwire up   every setting is a variable, too
 
+The commands that talk to a server find it by HUSHWIRE_URL, HUSHWIRE_ACCOUNT_SID and
+HUSHWIRE_AUTH_TOKEN, else by credentials.json in the data directory.
+
 A setting comes from its flag, else HUSHWIRE_NAME, else DIR/hushwire.toml, else its default.
 """
-
-
-class _TryLater(click.ClickException):
-    exit_code = EXIT_TRY_LATER
-
-
-class _Configuration(click.ClickException):
-    exit_code = EXIT_CONFIGURATION
 
 
 class _Commands(click.Group):
@@ -67,9 +69,9 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except Misconfigured as error:
-            raise _Configuration(str(error)) from None
+            raise Configuration(str(error)) from None
         except Unavailable as error:
-            raise _TryLater(error.text) from None
+            raise TryLater(error.text) from None
 
 
 @click.group(cls=_Commands, help=HELP, context_settings={"help_option_names": ["-h", "--help"]})
