@@ -8,6 +8,8 @@ Pages are written by hand around blocks that are filled from the code:
     <!-- generated: settings -->
     …
     <!-- end -->
+
+`openapi.json` beside them is made as a whole.
 """
 
 import argparse
@@ -16,6 +18,7 @@ import re
 import sys
 from pathlib import Path
 
+import openapi
 from docs_blocks import BLOCKS
 
 PAGES = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -42,6 +45,16 @@ def fill(name: str, text: str) -> tuple[str, set[str]]:
     return filled, used
 
 
+def _put(path: Path, before: str, after: str, *, check: bool) -> None:
+    """Write what changed, or show it."""
+    if check:
+        lines = before.splitlines(), after.splitlines()
+        print(*difflib.unified_diff(*lines, path.name, "generated", lineterm="", n=0), sep="\n")
+    else:
+        path.write_text(after, encoding="utf-8")
+        print(f"wrote {path.name}")
+
+
 def main() -> int:
     given = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     given.add_argument("--check", action="store_true", help="change nothing; exit 1 when stale")
@@ -49,19 +62,18 @@ def main() -> int:
     arguments = given.parse_args()
     stale: list[str] = []
     used: set[str] = set()
+    texts: list[tuple[Path, str, str]] = []  # of each file: as it is, as it should be
     for path in sorted(arguments.pages.glob("*.md")):
         before = path.read_text(encoding="utf-8")
         after, here = fill(path.name, before)
         used |= here
+        texts.append((path, before, after))
+    path = arguments.pages / openapi.NAME
+    texts.append((path, path.read_text("utf-8") if path.exists() else "", openapi.text()))
+    for path, before, after in texts:
         if after != before:
             stale.append(path.name)
-            if arguments.check:
-                lines = before.splitlines(), after.splitlines()
-                print(*difflib.unified_diff(*lines, path.name, "generated", lineterm="", n=0),
-                      sep="\n")  # fmt: skip
-            else:
-                path.write_text(after, encoding="utf-8")
-                print(f"wrote {path.name}")
+            _put(path, before, after, check=arguments.check)
     if used != BLOCKS.keys():
         raise Broken(f"on no page: {', '.join(sorted(BLOCKS.keys() - used))}")
     if stale and arguments.check:

@@ -19,6 +19,7 @@ from hushwire.assemble import Server
 from hushwire.carriers.simulator import ERROR_CODES, Behaviour
 from hushwire.cli.main import COMMANDS, cli
 from hushwire.domain import magic
+from hushwire.domain.alert_table import KINDS
 from hushwire.domain.message import (
     CALLED_BACK,
     EXPIRED_ERROR,
@@ -28,6 +29,8 @@ from hushwire.domain.message import (
     FactName,
     Status,
 )
+from hushwire.domain.stream import TYPES
+from hushwire.domain.usage import CATEGORIES, TOTAL
 from hushwire.errors import DELIVERY_TEXTS, PROBLEMS
 from hushwire.observe import Journal
 from hushwire.outbound.answer import FailureKind
@@ -112,8 +115,17 @@ def commands() -> str:
         for name in COMMANDS:
             command = cli.get_command(context, name)
             assert command is not None
-            parts.append(f"## hushwire {name}\n\n{_help(command, f'hushwire {name}')}")
+            parts += _command(command, f"hushwire {name}", "##")
     return "\n\n".join(parts)
+
+
+def _command(command: click.Command, name: str, level: str) -> list[str]:
+    """A command's help under its heading, and those of its own commands one level below."""
+    parts = [f"{level} {name}\n\n{_help(command, name)}"]
+    if isinstance(command, click.Group):
+        for verb, below in command.commands.items():
+            parts += _command(below, f"{name} {verb}", f"{level}#")
+    return parts
 
 
 def _help(command: click.Command, name: str) -> str:
@@ -161,15 +173,23 @@ def delivery() -> str:
 # Messages -----------------------------------------------------------------------------------
 
 MEANINGS: Final[dict[Status, str]] = {
-    Status.QUEUED: "accepted and on disk; waits for its turn",
+    Status.ACCEPTED: "of a Messaging Service, on disk; waits for its sender",
+    Status.SCHEDULED: "of a Messaging Service, on disk; waits for its time",
+    Status.CANCELED: "it was canceled while it was scheduled",
+    Status.QUEUED: "on disk; waits for its turn",
     Status.SENDING: "being handed to the carrier, or waits to be handed over again",
     Status.SENT: "the carrier took it; its receipt is awaited for an hour",
     Status.DELIVERED: "the phone confirmed it",
     Status.UNDELIVERED: "the receipt says no, or it is unknown whether the carrier had it (30008)",
     Status.FAILED: "it never left: refused by the carrier, or its validity period ended (30036)",
+    Status.READ: "the channel says that it was read",
     Status.RECEIVED: "a phone sent it to us",
 }
 FACTS: Final[dict[FactName, str]] = {
+    "chosen": "its sender was chosen",
+    "canceled": "its customer canceled it",
+    "fetched": "its media were fetched",
+    "read": "a receipt: it was read",
     "attempted": "it is marked as on its way to the carrier",
     "postponed": "the carrier says: not now",
     "doubted": "whether the carrier has it is unknown: the server died meanwhile",
@@ -238,12 +258,37 @@ def create_parameters() -> str:
     ))  # fmt: skip
 
 
-def update_parameters() -> str:
-    refused = (
-        (_code(name), _answer(problem), why)
-        for name, (problem, why) in support.UPDATE_REFUSED.items()
+def wrong_values() -> str:
+    rows: list[tuple[str, ...]] = []
+    for name, parameter in parameters.PARAMETERS.items():
+        problem = PROBLEMS[parameter.wrong]
+        texts = (text.replace("{parameter}", name) for text in (problem.message, problem.when))
+        if name != "PersistentAction":  # which takes anything
+            message, when = texts
+            rows.append((_code(name), _answer(parameter.wrong), _code(message), when))
+    return _table(("parameter", "answer", "", "when"), rows)
+
+
+def combinations() -> str:
+    def named(names: Iterable[str]) -> str:
+        return ", ".join(_code(name) for name in sorted(names))
+
+    rows = (
+        (named(c.given), named(c.without), _answer(c.problem), _code(PROBLEMS[c.problem].message))
+        for c in parameters.COMBINATIONS
     )
-    return f"{_honoured(support.UPDATE_HONOURED)}\n\n{_table(('refused', 'with', 'why'), refused)}"
+    return _table(("given", "without any of", "answer", ""), rows)
+
+
+def unserved() -> str:
+    rows = (
+        (_code(path.removeprefix("/2010-04-01")), why) for path, why in support.UNSERVED.items()
+    )
+    return _table(("path", "why"), rows)
+
+
+def update_parameters() -> str:
+    return _honoured(support.UPDATE_HONOURED)
 
 
 def list_parameters() -> str:
@@ -293,7 +338,7 @@ LABELS: Final = {
     + ", ".join(map(_code, get_args(FailureKind))),
     ("receipts", "result"): "`applied`, `repeated` (late or twice: changes nothing), `unknown` (no "
     "such message)",
-    ("queue_size", "queue"): "`accept`, `dispatch`, `callback`",
+    ("queue_size", "queue"): "`accept`, `dispatch`, `callback`, `inbound`",
 }
 
 
@@ -323,6 +368,29 @@ async def _families() -> list[Metric]:
         return found
 
 
+# Monitoring ---------------------------------------------------------------------------------
+
+
+def alerts() -> str:
+    rows = ((str(code), level, title) for code, (level, title) in sorted(KINDS.items()))
+    return _table(("code", "level", "title"), rows)
+
+
+def usage_categories() -> str:
+    def how(category: str) -> str:
+        if category == TOTAL:
+            return "the sum of all prices"
+        return "counted" if category.endswith("code") else "a sum"
+
+    rows = ((_code(name), what, how(name)) for name, what in CATEGORIES.items())
+    return _table(("category", "is", "how"), rows)
+
+
+def event_types() -> str:
+    rows = ((_code(kind.name), _code(kind.schema), kind.what) for kind in TYPES.values())
+    return _table(("type", "schema", "when"), rows)
+
+
 BLOCKS: Final[dict[str, Callable[[], str]]] = {
     "settings": settings,
     "commands": commands,
@@ -332,11 +400,17 @@ BLOCKS: Final[dict[str, Callable[[], str]]] = {
     "statuses": statuses,
     "facts": facts,
     "operations": operations,
+    "unserved": unserved,
     "create parameters": create_parameters,
+    "wrong values": wrong_values,
+    "combinations": combinations,
     "update parameters": update_parameters,
     "list parameters": list_parameters,
     "properties": properties,
     "behaviours": behaviours,
     "magic numbers": magic_numbers,
     "metrics": metrics,
+    "alerts": alerts,
+    "usage categories": usage_categories,
+    "event types": event_types,
 }

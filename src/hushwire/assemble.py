@@ -7,15 +7,47 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from hushwire.actions.accounts import Accounts
+from hushwire.actions.accounts import Accounts, Administration
+from hushwire.actions.applications import Applications
+from hushwire.actions.contents import Contents
+from hushwire.actions.feedback import FeedbackReports
+from hushwire.actions.idempotency import Idempotency
+from hushwire.actions.incoming import Incoming
+from hushwire.actions.keys import Keys
+from hushwire.actions.keywords import KeywordSets
 from hushwire.actions.messages import Limits, Messages
+from hushwire.actions.numbers import Numbers
+from hushwire.actions.optouts import UNSUBSCRIBED_ERROR, BlockLists
+from hushwire.actions.outgoing import Outgoing, Own
+from hushwire.actions.prices import Prices, load_rates
+from hushwire.actions.services import Services
+from hushwire.actions.shortcodes import ShortCodes
+from hushwire.actions.tail import Tail, Told
+from hushwire.api.accounts import AccountResource
 from hushwire.api.app import App
-from hushwire.api.auth import Authenticator, peer
+from hushwire.api.applications import ApplicationResource
+from hushwire.api.auth import Authenticator
+from hushwire.api.available_numbers import AvailableNumberResource
+from hushwire.api.contents import ContentResource
+from hushwire.api.door import Door
+from hushwire.api.feedback import FeedbackResource
+from hushwire.api.front import Front
+from hushwire.api.keys import KeyResource
+from hushwire.api.keywords import KeywordResource
+from hushwire.api.lookups import Lookups
 from hushwire.api.messages import MessageResource
+from hushwire.api.numbers import NumberResource
+from hushwire.api.optouts import OptOutResource
 from hushwire.api.sandbox import sandbox_routes
-from hushwire.api.wire import Scope
+from hushwire.api.service_senders import ServiceSenderResource
+from hushwire.api.services import ServiceResource
+from hushwire.api.shortcodes import ShortCodeResource
+from hushwire.api.tail import TailResource
+from hushwire.api.wire import CURRENCY, Scope
+from hushwire.attachments import Attachments
 from hushwire.carriers.simulator import Simulator
 from hushwire.clock import Clock, Entropy, SystemEntropy
+from hushwire.dispatch.choose import Chooser
 from hushwire.dispatch.lanes import Lanes
 from hushwire.dispatch.receive import Receiver
 from hushwire.dispatch.recover import recover
@@ -25,21 +57,27 @@ from hushwire.dispatch.waits import Waits
 from hushwire.dispatch.wire_log import WireLog
 from hushwire.domain.account import Account
 from hushwire.domain.magic import FROM_OK
-from hushwire.domain.message import Message
+from hushwire.domain.message import SUSPENDED_ERROR, Message
+from hushwire.domain.rates import TOO_EXPENSIVE
 from hushwire.domain.sid import new_sid
 from hushwire.domain.task import TaskKind
 from hushwire.errors import Misconfigured, Refusal
+from hushwire.monitoring import Monitoring
 from hushwire.observe import Journal
 from hushwire.outbound import Guard, HttpClient
 from hushwire.private import Private
 from hushwire.settings import Settings
+from hushwire.store.endings import Endings
 from hushwire.store.engine import FileLock
 from hushwire.store.listing import Listing
+from hushwire.store.records import Records
 from hushwire.store.store import Store
-from hushwire.store.sweep import sweep
+from hushwire.store.sweep import sweep, sweep_hourly
 from hushwire.vault.keyring import load_or_create_root
 from hushwire.vault.slots import Slots
 from hushwire.webhooks.deliver import Deliverer
+from hushwire.webhooks.inbound import Inbox
+from hushwire.webhooks.inbound_answer import Desk
 
 EXIT_TRY_LATER: Final = 75
 DRAIN_S: Final = 5.0  # for each step of a stop
@@ -61,6 +99,8 @@ class Server:
     ) -> None:
         self.settings = settings
         self.journal = journal
+        # How others reach us, in links that no request asks for; the port may not be known yet.
+        self.url = settings.public_url or f"http://{settings.host}:{settings.port}"
         self.ready = False
         self.first_start = False
         self._client = client
@@ -91,10 +131,18 @@ class Server:
             path, self.slots, self._root, self._entropy, metrics, failed=self._failed,
             warm=settings.dispatch_memory * 2, threaded=self._threaded,
         )  # fmt: skip
+        self.records = Records(store)
+        self._own(self.records, store)
         if settings.sandbox:
             self.clock.offset_ms += int(store.get_meta(CLOCK_OFFSET) or 0)
         self.account = self._first_account()
+        self.monitoring = Monitoring(
+            settings, store, self.records, self.guard, self.clock, self._entropy
+        )
         self.listing = Listing(path, store.accounts, self.slots)
+        self.attachments = Attachments(
+            settings, store, self.slots, self.clock, self._entropy, lambda: self.url
+        )
         store.release_held()
         store.resume_paces(self.clock.now_ms())
         recovery_ms = settings.recovery_s * 1000
@@ -103,33 +151,49 @@ class Server:
         in_doubt, resubmitted = await recover(store, self.clock, wire_log)
         self.lanes = lanes = Lanes(store, self.clock)
         self.network = self._network()
+        rates = load_rates(settings.rates)
+        self.prices = Prices(rates, self.records.usage) if rates is not None else None
         self.dispatcher = Dispatcher(
             store, self.network, self.clock, wire_log, metrics,
             memory=settings.dispatch_memory, pace_ms=self._pace_ms, drained=lanes.wake,
-            recovery_ms=recovery_ms,
+            recovery_ms=recovery_ms, obstacle=self._obstacle, prices=self.prices,
+            media=self.attachments.urls,
+        )  # fmt: skip
+        self.chooser = Chooser(
+            store, self.services, self.records.sticky, self.records.scheduled, self.clock,
+            obstacle=self._obstacle, drained=lanes.wake, recovery_ms=recovery_ms,
         )  # fmt: skip
         client = self._client or HttpClient(self.guard, per_host=settings.callback_connections)
         self.deliverer = Deliverer(
             store, client, self.clock, journal, connections=settings.callback_connections,
             memory=settings.callback_memory, drained=lanes.wake,
         )  # fmt: skip
+        self.deliverer.outcomes = self.monitoring.outcomes
         waits = Waits(store, self.clock, recovery_ms)
         lanes.workers.update({
+            TaskKind.CHOOSE: self.chooser,
             TaskKind.SUBMIT: self.dispatcher, TaskKind.CALLBACK: self.deliverer,
             TaskKind.SETTLE: waits, TaskKind.LATE: waits, TaskKind.REDACT: waits,
+            **self.attachments.start(self._client, self.guard, journal, lanes.wake, recovery_ms),
         })  # fmt: skip
         store.outlet = lanes
-        self.network.start(
-            self.dispatcher.outcomes, Receiver(store, self.clock, metrics, recovery_ms).receipts
-        )
+        receiver = Receiver(store, self.clock, metrics, recovery_ms, self.prices)
+        self.network.start(self.dispatcher.outcomes, receiver.receipts)
         lanes.start()
+        self.monitoring.start(client, journal)
+        self._run(self.monitoring.run())
         self._run(lanes.run())
         self._run(self._sweep())
+        limits = Limits(settings.accept_backlog, self._disk_low, routable=settings.sandbox)
         self.messages = Messages(
             store, self.listing, self.clock, self.guard, metrics,
-            Limits(settings.accept_backlog, self._disk_low, routable=settings.sandbox),
-            sandbox=settings.sandbox,
+            limits,
+            self.block_lists.blocks, sandbox=settings.sandbox, shift=settings.national_shift,
+            landlines=settings.landlines == "accepted",
         )  # fmt: skip
+        self.outgoing = self._outgoing()
+        self._receive(limits)
+        self.tail = Tail(self._follow)
         self._measure()
         if in_doubt or resubmitted:
             ms = int((time.monotonic() - began) * 1000)
@@ -139,13 +203,20 @@ class Server:
     async def close(self) -> None:
         """Drain: no new work, answers awaited, all on disk. What is left goes on at next start."""
         self.ready = False
+        self.chooser.stop()
+        await self.attachments.stop()
         await self.dispatcher.stop(DRAIN_S)
         await self.network.stop()
+        await self.monitoring.stop(DRAIN_S)
+        await self.inbox.stop(DRAIN_S)
         await self.deliverer.stop(DRAIN_S)
+        self.monitoring.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.store.close()
+        await self.attachments.close()
+        self.records.close()
         self.listing.close()
         self.slots.close()
         self._lock.close()
@@ -154,11 +225,42 @@ class Server:
         """The HTTP application of this server."""
         settings = self.settings
         accounts = Accounts(self.store)
-        auth = Authenticator(accounts, self.clock, peer, settings.account_rate)
-        messages = MessageResource(self.messages, auth, self.clock)
+        front = Front(settings.trusted_proxies, settings.public_url)
+        auth = Authenticator(accounts, self.clock, front.client, settings.account_rate)
+        door = Door(auth)
+        idempotency = Idempotency(self.store, self.clock)
+        reports = FeedbackReports(self.store, self.clock, self._disk_low)
+        currency = self.prices.currency if self.prices is not None else CURRENCY
+        messages = MessageResource(
+            self.messages, idempotency, reports, auth, self.clock, self.outgoing, currency
+        )
+        administration = Administration(self.store, self.clock, self._entropy)
+        keys = Keys(self.store, self.clock, self._entropy)
+        numbers = Numbers(
+            self.store, self.services, self.applications, self.clock, self._entropy, self.guard,
+            sandbox=settings.sandbox,
+        )  # fmt: skip
         return App(
             messages, self.journal, lambda: self.ready,
-            [*(sandbox_routes(Sandbox(self, auth)) if settings.sandbox else [])],
+            [
+                *FeedbackResource(self.messages, reports, auth).routes(),
+                *self.attachments.routes(self.messages, door),
+                *AccountResource(accounts, administration, auth, front.base_url).routes(),
+                *KeyResource(keys, accounts, auth, front.base_url).routes(),
+                *NumberResource(numbers, door).routes(),
+                *self.monitoring.routes(door, front.base_url),
+                *TailResource(self.tail, door, self.clock).routes(),
+                *AvailableNumberResource(numbers, door).routes(),
+                *ServiceResource(self.services, door, front.base_url).routes(),
+                *ServiceSenderResource(self.services, door, front.base_url).routes(),
+                *ShortCodeResource(self.short_codes, door).routes(),
+                *ApplicationResource(self.applications, door).routes(),
+                *ContentResource(self.contents, door, front.base_url).routes(),
+                *KeywordResource(self.keywords, door).routes(),
+                *OptOutResource(self.block_lists, door).routes(),
+                *Lookups(door, lambda request: front.base_url(request.scope)).routes(),
+                *(sandbox_routes(Sandbox(self, auth)) if settings.sandbox else []),
+            ],
             process=self._entropy.bytes(8),
         )  # fmt: skip
 
@@ -166,13 +268,65 @@ class Server:
         """Work in memory that is not finished; 0 when all is quiet."""
         return (
             self.store.pending()
+            + self.chooser.busy()
+            + self.attachments.busy()
             + self.dispatcher.busy()
             + self.network.busy()
             + self.deliverer.busy()
+            + self.inbox.busy()
             + self.lanes.busy()
+            + self.monitoring.busy()
         )
 
     # -- parts ----------------------------------------------------------------------------
+
+    def _own(self, records: Records, store: Store) -> None:
+        """The actions on what accounts set up: those that messages ask, too."""
+        owned, clock, entropy, guard = records.owned, self.clock, self._entropy, self.guard
+        self.services = Services(records, store, clock, entropy, guard)
+        self.short_codes = ShortCodes(
+            owned, self.services, clock, entropy, guard, sandbox=self.settings.sandbox
+        )
+        self.block_lists = BlockLists(
+            records.optouts, store, self.services, self.short_codes, clock
+        )
+        self.applications = Applications(owned, store, clock, entropy, guard)
+        self.contents = Contents(owned, clock, entropy)
+        self.keywords = KeywordSets(owned, self.services, clock)
+
+    def _outgoing(self) -> Outgoing:
+        own = Own(
+            self.services, self.short_codes, self.applications, self.contents,
+            self.block_lists.blocks, self.monitoring.alerts,
+        )  # fmt: skip
+        return Outgoing(
+            self.messages,
+            self.store,
+            own,
+            self.records.scheduled,
+            self.clock,
+            honour_max_price=self.settings.max_price == "honoured",
+        )
+
+    def _receive(self, limits: Limits) -> None:
+        """The way in: texts, their webhooks, and the replies to them."""
+        settings, store = self.settings, self.store
+        self.incoming = Incoming(
+            store, self.messages, self.records.optouts, self.services, self.short_codes,
+            self.applications, self.keywords, self.clock, self.journal.metrics, limits,
+            self.block_lists.blocks, shift=settings.national_shift, media=self.attachments.table,
+        )  # fmt: skip
+        # A client of its own: webhooks that hang must not take the callbacks' connections.
+        client = self._client or HttpClient(self.guard, per_host=settings.callback_connections)
+        desk = Desk(
+            self.incoming, Endings(store), client, self.clock, self.monitoring.alerts,
+            self.attachments.of,
+        )  # fmt: skip
+        self.inbox = Inbox(
+            store, desk, self.clock, self.journal, connections=settings.callback_connections,
+            memory=settings.callback_memory, drained=self.lanes.wake,
+        )  # fmt: skip
+        self.lanes.workers[TaskKind.INBOUND] = self.inbox
 
     def _network(self) -> Simulator:
         settings = self.settings
@@ -209,6 +363,20 @@ class Server:
         pace = self.store.accounts.pace_of(message)
         return pace.length_ms(message.segments) if pace is not None else 0.0
 
+    def _obstacle(self, message: Message) -> int | None:
+        """The error code of what may not be sent after all, asked right before the wire."""
+        accounts = self.store.accounts
+        if not accounts.is_active(accounts.by_id[message.account_id]):
+            return SUSPENDED_ERROR
+        if self.block_lists.stops(message):
+            return UNSUBSCRIBED_ERROR
+        if self.prices is not None and self.prices.exceeds_limit(message):
+            return TOO_EXPENSIVE
+        return None
+
+    def _follow(self, told: Told | None) -> None:
+        self.store.told = told
+
     def _disk_low(self) -> bool:
         now = int(time.monotonic())
         if now != self._looked:
@@ -226,6 +394,8 @@ class Server:
 
     async def _sweep(self) -> None:
         await sweep(self.store, self.settings.database_path, self.slots)
+        await self.attachments.sweep()
+        await sweep_hourly(self.store, self.clock)
 
     def _run(self, work: object) -> None:
         assert asyncio.iscoroutine(work)
@@ -246,8 +416,10 @@ class Server:
     def _measure(self) -> None:
         metrics, slots, store = self.journal.metrics, self.slots, self.store
         metrics.queue("accept", store.backlog)
+        metrics.queue("choose", self.chooser.busy)
         metrics.queue("dispatch", self.dispatcher.busy)
         metrics.queue("callback", self.deliverer.held)
+        metrics.queue("inbound", self.inbox.busy)
         metrics.gauge("vault_slots_live", "Keys in the vault", lambda: slots.stats().live)
         metrics.gauge("vault_slots_free", "Free slots of the vault", lambda: slots.stats().free)
         metrics.gauge("disk_free_bytes", "Free on the database's disk", store.free_bytes)
@@ -273,11 +445,16 @@ class Sandbox:
 
     async def receive_text(
         self, from_: Private, to: Private, body: Private, media_urls: Sequence[Private]
-    ) -> tuple[str, str]:
-        if media_urls:
-            raise Refusal("parameter_not_supported", parameter="media_urls")
-        message = await self._server.messages.receive(from_, to, body)
-        return message.sid, message.status
+    ) -> tuple[str | None, str]:
+        attachments = self._server.attachments
+        files = await attachments.take(media_urls) if media_urls else []
+        message = None
+        try:
+            message = await self._server.incoming.receive(from_, to, body, files)
+        finally:
+            if message is None and files:
+                await attachments.table.discard(files)
+        return (message.sid, message.status) if message is not None else (None, "disabled")
 
     async def advance(self, seconds: int) -> int:
         pending = await self._warp.advance(seconds * 1000)

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Final, Literal, get_args
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from msgspec import Meta, Struct, ValidationError, convert
 from msgspec.structs import FieldInfo, fields
@@ -27,10 +27,26 @@ PREFIX: Final = "HUSHWIRE_"
 Source = Literal["flag", "environment", "hushwire.toml", "default"]
 Plain = str | int | bool | list[str] | None  # a value as JSON and tables show it
 LogLevel = Literal["debug", "info", "warning", "error"]
+CallbackLog = Literal["failures", "all", "none"]
+MediaAccess = Literal["signed", "basic", "public"]
+Landlines = Literal["accepted", "refused"]
+MaxPrice = Literal["ignored", "honoured"]
 
 
 class Networks(tuple[IPv4Network | IPv6Network, ...]):
     """Networks in CIDR form; written `10.0.0.0/8, fd00::/8` or as an array in TOML."""
+
+    __slots__ = ()
+
+
+Language = Literal[
+    "turkish", "spanish", "portuguese", "bengali", "gujarati", "hindi", "kannada", "malayalam",
+    "oriya", "punjabi", "tamil", "telugu", "urdu",
+]  # fmt: skip
+
+
+class Languages(tuple[Language, ...]):
+    """Names of languages; written `turkish, spanish` or as an array in TOML."""
 
     __slots__ = ()
 
@@ -75,9 +91,19 @@ class Settings(Struct, frozen=True, kw_only=True):
         bool, _row("simulated phones at /sandbox; callbacks may reach this machine")
     ] = True
     console: Annotated[bool, _row("the web console; accepted, without effect yet")] = True
+    national_shift: Annotated[
+        Languages, _row("languages whose GSM 7-bit shift tables may be used; none: never")
+    ] = Languages()
     database_url: Annotated[
         str, _row("sqlite:/// and a path; a relative one lies in the data directory")
     ] = "sqlite:///hushwire.db"
+    media_url: Annotated[
+        str,
+        _row("where media lie, sealed: file:/// and a folder, or s3://bucket/prefix?region=…"),
+    ] = "file:///media"
+    media_access: Annotated[
+        MediaAccess, _row("who may get a medium: whoever has the link, credentials, anybody")
+    ] = "signed"
     account_sid: Annotated[str, _SID] | None = None
     auth_token: Annotated[
         Private | None, _row("token of the first account, 32 hex digits; with account_sid")
@@ -85,6 +111,15 @@ class Settings(Struct, frozen=True, kw_only=True):
     log_level: Annotated[LogLevel, _row("least severe line of the journal that is written")] = (
         "info"
     )
+    landlines: Annotated[
+        Landlines, _row("recipients whose number is certainly fixed; never so in North America")
+    ] = "accepted"
+    rates: Annotated[
+        Path | None, _row("prices of messages (CSV), as in rates.csv; none: no prices")
+    ] = None
+    max_price: Annotated[
+        MaxPrice, _row("MaxPrice of a message; honoured: what costs more fails (30010)")
+    ] = "ignored"
     disk_reserve_mb: Annotated[
         int, _row("free disk below which nothing new is accepted", "MB", ge=0)
     ] = 256
@@ -103,6 +138,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     callback_connections: Annotated[
         int, _row("connections to one callback endpoint", "connections", ge=1, le=1_000)
     ] = 10
+    callback_log: Annotated[
+        CallbackLog, _row("which attempts at status callbacks are logged, for 30 days")
+    ] = "failures"
     carrier_window: Annotated[
         int, _row("submissions that may wait for a carrier's answer", "messages", ge=1)
     ] = 1_000
@@ -146,7 +184,9 @@ class Row(Struct, frozen=True):
 
 _FIELDS: Final[dict[str, FieldInfo]] = {field.name: field for field in fields(Settings)}
 # A bad value of these is never repeated: it may hold a token or a password.
-_UNSHOWN: Final = frozenset({"account_sid", "auth_token", "database_url", "public_url"})
+_UNSHOWN: Final = frozenset(
+    {"account_sid", "auth_token", "database_url", "media_url", "public_url"}
+)
 _TOKEN: Final = re.compile(r"[0-9a-f]{32}\Z")
 
 
@@ -253,6 +293,9 @@ def _decode(kind: type, raw: object) -> object:
     if kind is Networks:
         parts = raw.split(",") if isinstance(raw, str) else convert(raw, list[str])
         return Networks(ip_network(part.strip()) for part in parts if part.strip())
+    if kind is Languages:
+        names = [part.strip() for part in raw.split(",")] if isinstance(raw, str) else raw
+        return Languages(convert(names, tuple[Language, ...]))
     if not isinstance(raw, str):
         raise TypeError("a text in quotes")
     if kind is Private:
@@ -273,6 +316,10 @@ def _check(settings: Settings) -> None:
     for name, path in (("tls_cert", settings.tls_cert), ("tls_key", settings.tls_key)):
         if path is not None and not path.is_file():
             raise Misconfigured(f"{name}: {path} is not a file: correct the path")
+    if settings.rates is not None and not settings.rates.is_file():
+        raise Misconfigured(f"rates: {settings.rates} is not a file: correct the path")
+    if settings.max_price == "honoured" and settings.rates is None:
+        raise Misconfigured("max_price is honoured only with prices: set rates, too")
     if settings.public_url and not _is_origin(settings.public_url):
         raise Misconfigured(
             "public_url must be a scheme and a host, as in https://sms.example.com, and no more"
@@ -283,6 +330,27 @@ def _check(settings: Settings) -> None:
             "database_url must be sqlite:/// and the path of a file, as in sqlite:///hushwire.db "
             "(other engines come later)"
         )
+    if not _holds_objects(settings.media_url):
+        raise Misconfigured(
+            "media_url must be file:/// and a folder, as in file:///media, or a bucket, as in "
+            "s3://bucket/prefix?region=eu-central-1&endpoint=https://s3.example.com; credentials "
+            "belong in the environment"
+        )
+
+
+def _holds_objects(url: str) -> bool:
+    """Does `url` name a folder, or a bucket with nothing else than we read of it?"""
+    if url.startswith("file:///"):
+        return len(url) > len("file:///") and "?" not in url
+    try:
+        parts = urlsplit(url)
+        given = parse_qsl(parts.query, strict_parsing=True) if parts.query else []
+    except ValueError:
+        return False
+    named = parts.scheme == "s3" and re.fullmatch("[a-z0-9][a-z0-9.-]{1,62}", parts.netloc)
+    endpoints = [value for name, value in given if name == "endpoint"]
+    known = {name for name, _ in given} <= {"endpoint", "region"}
+    return bool(named) and known and not parts.fragment and all(map(_is_origin, endpoints))
 
 
 def _is_origin(url: str) -> bool:
@@ -309,4 +377,6 @@ def _plain(value: object) -> Plain:
         return "********"
     if isinstance(value, Networks):
         return [str(network) for network in value]
+    if isinstance(value, Languages):
+        return list(value)
     return value if isinstance(value, int | None) else str(value)

@@ -1,17 +1,19 @@
-"""What can be done with messages: send, fetch, list, redact, delete, and receive from a phone.
+"""What can be done with messages: send, fetch, list, redact and delete.
 
 Checks come in one order, each with Twilio's own error; nothing is written before all passed.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from hushwire.clock import Clock
 from hushwire.domain import magic
 from hushwire.domain.account import Account
+from hushwire.domain.address import is_landline
 from hushwire.domain.callback import endpoint_lane
 from hushwire.domain.message import (
     Change,
@@ -24,8 +26,10 @@ from hushwire.domain.message import (
     is_finished,
     redacted,
 )
+from hushwire.domain.mms import as_mms
 from hushwire.domain.phone import is_sender_shape, mask, normalise
 from hushwire.domain.query import MessageQuery
+from hushwire.domain.shift_tables import Language
 from hushwire.domain.sid import message_sid
 from hushwire.domain.text import BODY_MAX, body_units, segments, smart_encode
 from hushwire.errors import Refusal, Unavailable
@@ -38,19 +42,47 @@ from hushwire.store.store import Store
 VALIDITY_MAX_S: Final = 36_000
 TRUNK_LANE: Final = 0  # one carrier, one lane, until there are trunks
 
+Blocks = Callable[[int, str, str], bool]  # account, sender, recipient: has the person opted out?
+_API: Final = Direction.OUTBOUND_API
+_EMPTY: Final = Private("")
+
+
+class Particulars(Struct, frozen=True, gc=False):
+    """What few creates ask for. SIDs are well formed; whether they exist, the action says.
+
+    `lacking` is what is asked for and not there: the problem, and the parameter's name.
+    """
+
+    service: str | None = None  # SID of a Messaging Service
+    application: str | None = None  # SID
+    content: str | None = None  # SID of a template
+    variables: Private | None = None  # of the template, JSON
+    schedule_type: str | None = None
+    send_at: str | None = None  # ISO 8601
+    max_price: str | None = None
+    tags: str | None = None  # a JSON object
+    lacking: tuple[str, str] | None = None
+    idle: tuple[str, ...] = ()  # parameters that were given and have no effect
+
 
 class SendMessage(Struct, frozen=True, gc=False):
-    """What a caller asks to be sent. Retentions are None, or a word of Twilio's."""
+    """What a caller asks to be sent. Retentions are None, or a word of Twilio's.
+
+    With `particulars` it is for `Outgoing`, as is a sender that is no number in E.164.
+    """
 
     to: Private | None
     from_: Private | None
     body: Private | None
     status_callback: Private | None = None
-    validity_s: int = VALIDITY_MAX_S
+    validity_s: int | None = None
     provide_feedback: bool = False
-    smart_encoded: bool = False
+    smart_encoded: bool | None = None
     content_retention: str | None = None
     address_retention: str | None = None
+    particulars: Particulars | None = None
+    media_urls: tuple[Private, ...] = ()
+    as_mms: bool = False  # whether it has media or not
 
 
 class Limits(Struct, frozen=True):
@@ -66,7 +98,8 @@ class Messages:
 
     def __init__(
         self, store: Store, listing: Listing, clock: Clock, guard: Guard, metrics: Metrics,
-        limits: Limits, *, sandbox: bool,
+        limits: Limits, blocks: Blocks, *, sandbox: bool, shift: Collection[Language] = (),
+        landlines: bool = True,
     ) -> None:  # fmt: skip
         self._store = store
         self._listing = listing
@@ -74,64 +107,77 @@ class Messages:
         self._guard = guard
         self._metrics = metrics
         self._limits = limits
+        self._blocks = blocks
         self._sandbox = sandbox
+        self._landlines = landlines
+        self._shift = shift  # languages whose shift tables make a body fit GSM-7
 
     # -- send -----------------------------------------------------------------------------
 
     def send(self, account: Account, wanted: SendMessage) -> tuple[Message, "asyncio.Future[None]"]:
-        """Accept a message. It is accepted only once the future ends without an error."""
-        to = self._recipient(wanted.to)
-        from_ = self._sender(account, wanted.from_)
-        body = self._text(wanted)
-        self._check_options(wanted)
-        if not self._limits.routable:
-            raise Refusal("to_not_routable")
-        if self._store.backlog() >= self._limits.backlog:
-            raise Unavailable("too_many_requests", retry_after_s=1)
-        if self._limits.disk_low():
-            raise Unavailable("unavailable", retry_after_s=30)
+        """Accept a message from a number. It is accepted once the future ends without an error.
+
+        What has particulars goes through `Outgoing`.
+        """
+        message, due_ms = self.compose(account, wanted, _API)
+        return message, self.accept(born(message, due_ms))
+
+    def accept(self, birth: Change) -> "asyncio.Future[None]":
+        """Record a birth; the message is accepted once the future ends without an error."""
+        self._metrics.accepted += 1
+        return self._store.record((birth,))
+
+    def compose(
+        self, account: Account, wanted: SendMessage, direction: Direction
+    ) -> tuple[Message, int]:
+        """The message, checked and not recorded yet, and when its turn comes (Unix ms).
+
+        Raises Refusal, or Unavailable while nothing more is accepted.
+        """
+        to = self.recipient(wanted.to)
+        from_ = self.sender(account, wanted.from_)
+        media = wanted.media_urls
+        text = wanted.body if wanted.body is not None or not media else _EMPTY
+        body = self.text(text, smart=wanted.smart_encoded)
+        self.check_options(wanted)
+        if self._blocks(account.id, from_, to):
+            raise Refusal("unsubscribed")
+        self.check_room()
         now_ms = self._clock.now_ms()
-        count = segments(body)
-        due_ms = self._store.accounts.paces[from_].reserve(now_ms, count)
+        count = 1 if media else segments(body, self._shift)
+        pace = self._store.accounts.paces.get(from_)
+        due_ms = pace.reserve(now_ms, count) if pace is not None else now_ms
         if due_ms is None:
             raise Refusal("queue_full")
-        callback = wanted.status_callback
+        callback, validity_s = wanted.status_callback, wanted.validity_s
         ident, content_key, address_key = self._store.reserve(now_ms)
-        obfuscate = wanted.address_retention == "obfuscate"
-        change = born(
-            Message(
-                key=ident.key,
-                tail=ident.tail,
-                sid=message_sid("SM", ident),
-                account_id=account.id,
-                direction=Direction.OUTBOUND_API,
-                status=Status.QUEUED,
-                from_=_same(wanted.from_, from_),
-                to=_same(wanted.to, to),
-                body=_same(wanted.body, body),
-                callback=callback,
-                segments=count,
-                created_ms=ident.key >> 16,
-                updated_ms=ident.key >> 16,
-                content_key=content_key,
-                address_key=address_key,
-                expires_ms=now_ms + wanted.validity_s * 1000,
-                provide_feedback=wanted.provide_feedback,
-                discard=wanted.content_retention == "discard",
-                obfuscate=obfuscate,
-                from_shown=from_ if obfuscate else None,
-                to_shown=mask(to) if obfuscate else None,
-                lane=TRUNK_LANE,
-                callback_lane=endpoint_lane(callback.reveal()) if callback is not None else 0,
-                history=history_line(Status.QUEUED, ident.key >> 16),
-            ),
-            due_ms,
-        )
-        assert change.after is not None
-        self._metrics.accepted += 1
-        return change.after, self._store.record((change,))
+        at_ms = ident.key >> 16
+        message = Message(  # by place: so many fields by name take as long as sealing the body
+            ident.key, ident.tail, message_sid("SM", ident), account.id, direction,
+            Status.QUEUED, _same(wanted.from_, from_), _same(wanted.to, to),
+            _same(wanted.body, body), callback, count, at_ms, at_ms, content_key, address_key,
+            now_ms + (VALIDITY_MAX_S if validity_s is None else validity_s) * 1000,
+            lane=TRUNK_LANE,
+            callback_lane=endpoint_lane(callback.reveal()) if callback is not None else 0,
+            history=history_line(Status.QUEUED, at_ms),
+        )  # fmt: skip
+        if wanted.provide_feedback or wanted.content_retention or wanted.address_retention:
+            message = with_options(message, wanted, from_, mask(to))
+        if media or wanted.as_mms:
+            message = as_mms(message, media)
+        return message, due_ms
 
-    def _recipient(self, wanted: Private | None) -> str:
+    def check_room(self) -> None:
+        """Raises Refusal, or Unavailable: new messages are put off."""
+        limits = self._limits
+        if not limits.routable:
+            raise Refusal("to_not_routable")
+        if self._store.backlog() >= limits.backlog:
+            raise Unavailable("too_many_requests", retry_after_s=1)
+        if limits.disk_low():
+            raise Unavailable("unavailable", retry_after_s=30)
+
+    def recipient(self, wanted: Private | None) -> str:
         """The recipient in E.164. Magic numbers answer as Twilio documents (sandbox only)."""
         if wanted is None:
             raise Refusal("to_required")
@@ -141,10 +187,12 @@ class Messages:
             raise Refusal(magic.TO[to], number=to if magic.TO[to] == "not_mobile" else mask(to))
         if to is None:
             raise Refusal("to_invalid", number=mask(text))
+        if not self._landlines and is_landline(to):
+            raise Refusal("landline")
         return to
 
-    def _sender(self, account: Account, wanted: Private | None) -> str:
-        """The sender, which the account must own."""
+    def sender(self, account: Account, wanted: Private | None) -> str:
+        """The number to send from, E.164, which the account must own."""
         if wanted is None:
             raise Refusal("from_required")
         text = wanted.reveal()
@@ -152,6 +200,8 @@ class Messages:
         from_ = text if text in numbers else normalise(text) or text
         if self._sandbox and from_ in magic.FROM:
             raise Refusal(magic.FROM[from_], number=from_)
+        if self._sandbox and from_ == magic.FROM_OK:
+            return from_  # good for every account
         number = numbers.get(from_)
         if number is None or number.account_id != account.id:
             if not is_sender_shape(from_):
@@ -159,62 +209,36 @@ class Messages:
             raise Refusal("from_not_owned", number=mask(text))
         return from_
 
-    def _text(self, wanted: SendMessage) -> str:
-        if wanted.body is None:
+    def text(self, wanted: Private | None, *, smart: bool | None) -> str:
+        """The body as it is sent."""
+        if wanted is None:
             raise Refusal("no_content")
-        body = wanted.body.reveal()
-        if wanted.smart_encoded:
+        body = wanted.reveal()
+        if smart:
             body = smart_encode(body)
         if body_units(body) > BODY_MAX:
             raise Refusal("body_too_long")
         return body
 
-    def _check_options(self, wanted: SendMessage) -> None:
-        if not 1 <= wanted.validity_s <= VALIDITY_MAX_S:
+    def segments(self, body: str) -> int:
+        """How many segments a text has in the air."""
+        return segments(body, self._shift)
+
+    def check_options(self, wanted: SendMessage) -> None:
+        """Raises Refusal for an option that is none."""
+        validity_s = wanted.validity_s
+        if validity_s is not None and not 1 <= validity_s <= VALIDITY_MAX_S:
             raise Refusal("validity_invalid")
         callback = wanted.status_callback
         if callback is not None and self._guard.check_syntax(callback.reveal()) is not None:
             raise Refusal("status_callback_invalid")
+        for url in wanted.media_urls:
+            if self._guard.check_syntax(url.reveal()) not in (None, "path"):
+                raise Refusal("media_invalid")
         if wanted.content_retention not in (None, "retain", "discard"):
             raise Refusal("content_retention_invalid")
         if wanted.address_retention not in (None, "retain", "obfuscate"):
             raise Refusal("address_retention_invalid")
-
-    # -- receive --------------------------------------------------------------------------
-
-    async def receive(self, from_: Private, to: Private, body: Private) -> Message:
-        """A phone texted one of our numbers. Raises Refusal when nobody owns the number."""
-        number = self._store.accounts.numbers.get(to.reveal())
-        if number is None:
-            raise Refusal("not_found", path="/sandbox/phones")
-        if self._limits.disk_low():
-            raise Unavailable("unavailable", retry_after_s=30)
-        now_ms = self._clock.now_ms()
-        ident, content_key, address_key = self._store.reserve(now_ms)
-        message = Message(
-            key=ident.key,
-            tail=ident.tail,
-            sid=message_sid("SM", ident),
-            account_id=number.account_id,
-            direction=Direction.INBOUND,
-            status=Status.RECEIVED,
-            from_=from_,
-            to=to,
-            body=body,
-            callback=None,
-            segments=segments(body.reveal()),
-            created_ms=ident.key >> 16,
-            updated_ms=ident.key >> 16,
-            sent_ms=ident.key >> 16,
-            content_key=content_key,
-            address_key=address_key,
-            settled=True,
-            history=history_line(Status.RECEIVED, ident.key >> 16),
-        )
-        change = born(message, now_ms)
-        await self._store.record((change,))
-        self._metrics.received += 1
-        return message
 
     # -- read, redact, delete -------------------------------------------------------------
 
@@ -243,6 +267,20 @@ class Messages:
     async def _shred(self, change: Change) -> None:
         if change.after is not change.before:
             await self._store.record((change,))
+
+
+def with_options(message: Message, wanted: SendMessage, from_shown: str, masked: str) -> Message:
+    """The message with the options that few have. An address that is to be forgotten says now
+    what will be left of it; a sender that is not yet chosen is empty."""
+    obfuscate = wanted.address_retention == "obfuscate"
+    return replace(
+        message,
+        provide_feedback=wanted.provide_feedback,
+        discard=wanted.content_retention == "discard",
+        obfuscate=obfuscate,
+        from_shown=from_shown if obfuscate else None,
+        to_shown=masked if obfuscate else None,
+    )
 
 
 def _same(given: Private | None, text: str) -> Private:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from hushwire.api.messages import COLLECTION, PREFIX, MessageResource
+from hushwire.api.messages import MessageResource, is_create
 from hushwire.api.wire import (
     REQUEST_ID,
     REQUEST_ID_HEADER,
@@ -66,9 +66,7 @@ class App:
         if scope["type"] != "http":
             return
         path: str = scope["path"]
-        creates = (
-            scope["method"] == "POST" and path.endswith(COLLECTION) and path.startswith(PREFIX)
-        )
+        creates = is_create(scope)
         request_id = scope[REQUEST_ID] = b"RQ%s%016x" % (self._process, next(self._requests))
         try:
             if not self._ready() and path not in ("/healthz", "/readyz"):

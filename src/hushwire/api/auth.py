@@ -15,7 +15,6 @@ from hushwire.errors import Refusal, Unavailable
 REMEMBERED_MAX: Final = 1_024
 FAILURES_BURST: Final = 20  # wrong tries of one user from one address
 FAILURES_PER_S: Final = 0.2
-_CHANGES: Final = ("/create", "/update")
 
 
 class Authenticator:
@@ -56,7 +55,13 @@ class Authenticator:
         return caller
 
     def path_account(self, scope: Scope, account_sid: str, permission: str) -> Account:
-        """The account that the path names, on whose behalf the caller asks.
+        """The account that the path names, on whose behalf the caller asks: see `path_caller`."""
+        return self.path_caller(scope, account_sid, permission)[1]
+
+    def path_caller(
+        self, scope: Scope, account_sid: str, permission: str
+    ) -> tuple[Caller, Account]:
+        """Who asks, and on behalf of which account: the one the path names.
 
         Raises Refusal: not_found for a foreign SID as for an unknown one (D13), after the
         credentials; what a key lacks; account_not_active for a change under a suspended
@@ -73,7 +78,11 @@ class Authenticator:
             caller.check(permission)
         if account is not caller.account and not self._accounts.is_active(account):
             _check_asleep(permission)
-        return account
+        return caller, account
+
+    def address(self, scope: Scope) -> str:
+        """Where a request comes from."""
+        return self._client(scope)
 
     def forget(self) -> None:
         """Credentials changed."""
@@ -105,8 +114,8 @@ class Authenticator:
 
 
 def _check_asleep(permission: str) -> None:
-    """A parent may look after a suspended subaccount, but not work with it."""
-    if permission.endswith(_CHANGES) and not permission.startswith(IAM):
+    """A parent may look after a suspended subaccount and forget for it, but not work with it."""
+    if permission.endswith("/create") and not permission.startswith(IAM):
         raise Refusal("account_not_active")
 
 

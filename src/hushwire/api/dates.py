@@ -52,6 +52,11 @@ def iso8601(ms: int) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def iso8601_s(ms: int) -> str:
+    """`2015-07-31T04:00:00Z`: the v1 APIs' dates. Twilio's SDKs read no fraction (1.2)."""
+    return datetime.fromtimestamp(ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def parse_filter_date(text: str) -> tuple[int, int] | None:
     """The span a date filter names, as (first ms, ms after the last); None when unreadable.
 

@@ -3,6 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
+from hushwire.actions.events import acting
 from hushwire.api.auth import Authenticator
 from hushwire.api.wire import Form, encode, parse_form, read_body
 from hushwire.domain.account import Account, Caller
@@ -19,13 +20,19 @@ class Door:
         """Who asks, where the path names no account (v1 APIs)."""
         caller = self._auth.caller(request.scope)
         caller.check(permission)
+        acting(caller, self._auth.address(request.scope))
         return caller
 
     def path_account(self, request: Request, permission: str) -> Account:
         """The account that the path's `{account_sid}` names."""
-        return self._auth.path_account(
-            request.scope, request.path_params["account_sid"], permission
-        )
+        return self.path_caller(request, permission)[1]
+
+    def path_caller(self, request: Request, permission: str) -> tuple[Caller, Account]:
+        """Who asks, and on behalf of which account, where both matter."""
+        sid = request.path_params["account_sid"]
+        caller, account = self._auth.path_caller(request.scope, sid, permission)
+        acting(caller, self._auth.address(request.scope))
+        return caller, account
 
 
 async def form_of(request: Request, *, keep_empty: bool = False) -> Form:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from hushwire.api.dates import parse_filter_date
-from hushwire.api.paging import Asked, Page, read_asked, read_given
+from hushwire.api.paging import Asked, Page, read_asked, read_given, split_token
 from hushwire.domain.message import Message
 from hushwire.domain.phone import normalise
 from hushwire.domain.query import MessageQuery
@@ -37,7 +37,7 @@ def read_page(account_id: int, query_string: bytes, now_ms: int) -> AskedMessage
     """The page a query string asks for. Raises Refusal for bad sizes, tokens and dates."""
     given = read_given(query_string)
     asked = read_asked(given, FILTERS)
-    oldest_ms = (now_ms // DAY_MS - RETENTION_DAYS) * DAY_MS  # by day: see W8
+    oldest_ms = oldest_shown_ms(now_ms)
     sent_from, sent_before = _sent(given, oldest_ms)
     floor = key_at(oldest_ms) - 1
     below, above = _beyond(asked.token)
@@ -57,11 +57,16 @@ def read_page(account_id: int, query_string: bytes, now_ms: int) -> AskedMessage
     )  # fmt: skip
 
 
+def oldest_shown_ms(now_ms: int) -> int:
+    """When the oldest message was born that is still shown (Unix ms): by day, see W8."""
+    return (now_ms // DAY_MS - RETENTION_DAYS) * DAY_MS
+
+
 def _beyond(token: str | None) -> tuple[int | None, int | None]:
     """The key that a token asks for the messages below of, and the one above of."""
     if token is None:
         return None, None
-    ident = parse_message_sid(token[2:])
+    ident = parse_message_sid(split_token(token)[0])
     if ident is None:
         raise Refusal("invalid_page_token")
     return (ident.key, None) if token[:2] == "PA" else (None, ident.key)

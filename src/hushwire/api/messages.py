@@ -4,15 +4,22 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from hushwire.actions.feedback import FeedbackReports
+from hushwire.actions.idempotency import Idempotency
 from hushwire.actions.messages import Messages
+from hushwire.actions.outgoing import Outgoing
 from hushwire.api.auth import Authenticator
-from hushwire.api.message_query import read_page
+from hushwire.api.idempotency import REPLAYED, canonical, idempotency_key
+from hushwire.api.message_query import oldest_shown_ms, read_page
 from hushwire.api.paging import page_json
 from hushwire.api.parameters import read_send
 from hushwire.api.wire import (
+    CURRENCY,
+    Form,
     Receive,
     Scope,
     Send,
+    created_json,
     encode,
     history_json,
     message_json,
@@ -25,6 +32,7 @@ from hushwire.clock import Clock
 from hushwire.domain.account import Account
 from hushwire.domain.message import Message
 from hushwire.errors import Refusal
+from hushwire.private import Private
 
 PREFIX = "/2010-04-01/Accounts/"
 COLLECTION = "/Messages.json"
@@ -34,11 +42,24 @@ _CREATE, _LIST, _READ, _UPDATE, _DELETE = (
 )
 
 
+def is_create(scope: Scope) -> bool:
+    """Is it the one request that has to be fast?"""
+    path: str = scope["path"]
+    return scope["method"] == "POST" and path.endswith(COLLECTION) and path.startswith(PREFIX)
+
+
 class MessageResource:
     """Twilio's Messages, spoken to the actions."""
 
-    def __init__(self, messages: Messages, auth: Authenticator, clock: Clock) -> None:
+    def __init__(
+        self, messages: Messages, idempotency: Idempotency, reports: FeedbackReports,
+        auth: Authenticator, clock: Clock, outgoing: Outgoing, currency: str = CURRENCY,
+    ) -> None:  # fmt: skip
         self._messages = messages
+        self._outgoing = outgoing
+        self._currency = currency  # of prices
+        self._idempotency = idempotency
+        self._reports = reports
         self._auth = auth
         self._clock = clock
 
@@ -60,42 +81,66 @@ class MessageResource:
         path: str = scope["path"]
         account_sid = path[len(PREFIX) : -len(COLLECTION)]
         account = self._auth.path_account(scope, account_sid, _CREATE)
+        key = idempotency_key(scope["headers"])
         form = parse_form(await read_body(receive), scope["headers"])
-        message, durable = self._messages.send(account, read_send(form))
-        body = encode(message_json(message, account_sid, created=True))
+        if key is not None:
+            await self._create_once(scope, send, account, form, key)
+            return
+        message, durable = self._outgoing.send(account, read_send(form, self._clock))
+        body = created_json(message, account_sid, self._currency)
         await durable
         await respond(send, 201, body, [request_id_header(scope)])
+
+    async def _create_once(
+        self, scope: Scope, send: Send, account: Account, form: Form, key: Private
+    ) -> None:
+        """A create that names itself. Its repetition shows the message as it is now."""
+        headers = [request_id_header(scope)]
+        named = self._idempotency.name(account, key, canonical(form))
+        message = await self._idempotency.repeated(named)
+        if message is not None:
+            headers.append(REPLAYED)
+            body = encode(self._json(message, account))
+        else:  # nothing was awaited since it was looked for: there is no second in between
+            message, durable = self._outgoing.send(account, read_send(form, self._clock))
+            self._idempotency.keep(named, message, durable)
+            body = created_json(message, account.sid, self._currency)
+            await durable
+        await respond(send, 201, body, headers)
 
     async def list(self, request: Request) -> Response:
         account = self._account(request, _LIST)
         query = request.scope["query_string"]
         asked = read_page(account.id, query, self._clock.now_ms())
         page = asked.cut(await self._messages.page(asked.query, asked.limit()))
-        records = [message_json(message, account.sid) for message in page.records]
+        records = [self._json(message, account) for message in page.records]
         return _json(200, page_json(request.scope["path"], asked, page, records, "messages"))
 
     async def fetch(self, request: Request) -> Response:
+        """One message. What lists do not show any more is not shown here either (400 days)."""
         account, message = self._find(request, _READ)
-        return _json(200, message_json(message, account.sid))
+        if message.created_ms < oldest_shown_ms(self._clock.now_ms()):
+            raise Refusal("not_found", path=request.scope["path"])
+        return _json(200, self._json(message, account))
 
     async def history(self, request: Request) -> Response:
         """Every change of a message: not Twilio's, so under a path of our own."""
         _, message = self._find(request, _READ)
-        return _json(200, history_json(message))
+        return _json(200, history_json(message, self._reports.outcome(message)))
 
     async def update(self, request: Request) -> Response:
-        """`Body=` (present and empty) redacts; anything else cannot be honoured (30400)."""
+        """`Body=` (present and empty) redacts, `Status=canceled` cancels what is scheduled; both,
+        or anything else, cannot be honoured (30400)."""
         self._find(request, _UPDATE)
         body = await read_body(request.receive)
         form = parse_form(body, request.scope["headers"], keep_empty=True)
         text, status = form.get("Body"), form.get("Status", [""])
-        if text is None and status == ["canceled"]:
-            raise Refusal("not_cancelable")
-        if text != [""] or status != [""]:
+        cancels = text is None and status == ["canceled"]
+        if not cancels and (text != [""] or status != [""]):
             raise Refusal("update_invalid")
         account, message = self._find(request, _UPDATE)  # it may have changed while the body came
-        message = await self._messages.redact(message)
-        return _json(200, message_json(message, account.sid))
+        change = self._outgoing.cancel if cancels else self._messages.redact
+        return _json(200, self._json(await change(message), account))
 
     async def delete(self, request: Request) -> Response:
         _, message = self._find(request, _DELETE)
@@ -110,6 +155,9 @@ class MessageResource:
                 return await self.delete(request)
             case _:
                 return await self.fetch(request)
+
+    def _json(self, message: Message, account: Account) -> dict[str, object]:
+        return message_json(message, account.sid, self._currency)
 
     def _account(self, request: Request, permission: str) -> Account:
         sid = request.path_params["account_sid"]

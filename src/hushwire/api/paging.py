@@ -1,10 +1,11 @@
 """Lists on the wire: a page and its neighbours' URIs (twilio-messaging 4).
 
-Paging is by record, not by offset. A page token names one: `PA` and its SID ask for what
-comes after it, `PB` for what comes just before it. So pages neither repeat nor skip anything
-while records come and go.
+Paging is by record, not by offset. A page token names one: `PA`, its SID and its time ask for
+what comes after it, `PB` for what comes just before it. So pages neither repeat nor skip
+anything while records come and go, the named one included.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 from urllib.parse import parse_qsl, quote_plus
@@ -17,6 +18,8 @@ PAGE_SIZE: Final = 50
 PAGE_SIZE_MAX: Final = 1_000
 WALK_MAX: Final = 10_000  # records a Page without a token may walk past
 
+_TIME: Final = re.compile("[0-9a-f]{0,12}\\Z")
+
 R = TypeVar("R", bound="HasSid", covariant=True)
 
 
@@ -25,6 +28,8 @@ class HasSid(Protocol):
 
     @property
     def sid(self) -> str: ...
+    @property
+    def created_ms(self) -> int: ...
 
 
 class Page(NamedTuple, Generic[R]):
@@ -55,15 +60,29 @@ class Asked(Struct, frozen=True, kw_only=True):
         """The page, of all the records there are, newest first."""
         start = self.skip()
         if self.token is not None:
-            places = {record.sid: place for place, record in enumerate(records)}
-            place = places.get(self.token[2:])
-            if place is None:  # it went since the page before was shown
-                raise Refusal("invalid_page_token")
-            start = place + 1 if self.token.startswith("PA") else max(0, place - self.page_size)
+            sid, created_ms = split_token(self.token)
+            place = next((n for n, record in enumerate(records) if record.sid == sid), None)
+            after = place + 1 if place is not None else None
+            if place is None or after is None:  # it went since: here is where it was
+                if created_ms is None:
+                    raise Refusal("invalid_page_token")
+                older = (n for n, record in enumerate(records) if record.created_ms <= created_ms)
+                place = after = next(older, len(records))
             if self.token.startswith("PB"):
-                return Page(records[start:place], newer=start > 0, older=True)
+                start = max(0, place - self.page_size)
+                # Nothing is before the newest: an empty page has no record to go on from.
+                return Page(records[start:place], newer=start > 0, older=place > 0)
+            start = after
         end = start + self.page_size
         return Page(records[start:end], newer=start > 0, older=end < len(records))
+
+
+def split_token(token: str) -> tuple[str, int | None]:
+    """The SID and the time (Unix ms) that a page token names; not every one has a time."""
+    sid, _, time = token[2:].partition(".")
+    if token[:2] not in ("PA", "PB") or not _TIME.match(time):
+        raise Refusal("invalid_page_token")
+    return sid, int(time, 16) if time else None
 
 
 def read_given(query_string: bytes) -> dict[str, str]:
@@ -83,8 +102,8 @@ def read_asked(given: dict[str, str], filters: Sequence[str] = ()) -> Asked:
     token = given.get("PageToken")
     if token is None and (page + 1) * page_size > WALK_MAX:
         raise Refusal("invalid_page_token")
-    if token is not None and token[:2] not in ("PA", "PB"):
-        raise Refusal("invalid_page_token")
+    if token is not None:
+        split_token(token)
     shown = tuple((name, given[name]) for name in filters if name in given)
     return Asked(filters=shown, page=page, page_size=page_size, token=token)
 
@@ -128,13 +147,19 @@ def meta_json(
 def _next(path: str, asked: Asked, page: Page[R]) -> str | None:
     if not page.older:
         return None
-    return _uri(path, asked, asked.page + 1, f"PA{page.records[-1].sid}")
+    return _uri(path, asked, asked.page + 1, _token("PA", page.records[-1]))
 
 
 def _previous(path: str, asked: Asked, page: Page[R]) -> str | None:
     if not page.newer or not page.records:
         return None
-    return _uri(path, asked, max(0, asked.page - 1), f"PB{page.records[0].sid}")
+    return _uri(path, asked, max(0, asked.page - 1), _token("PB", page.records[0]))
+
+
+def _token(way: str, record: HasSid) -> str:
+    if record.sid.startswith(("SM", "MM")):  # such a SID tells its time
+        return f"{way}{record.sid}"
+    return f"{way}{record.sid}.{record.created_ms:x}"
 
 
 def _uri(path: str, asked: Asked, number: int, token: str | None) -> str:

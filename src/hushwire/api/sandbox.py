@@ -72,8 +72,11 @@ class SandboxDoor(Protocol):
 
     async def receive_text(
         self, from_: Private, to: Private, body: Private, media_urls: Sequence[Private]
-    ) -> tuple[str, str]:
-        """A phone sends a text to us: (sid, status). Refusal "not_found": `to` is not owned."""
+    ) -> tuple[str | None, str]:
+        """A phone sends a text to us: (sid, status). Refusal "not_found": `to` is not owned.
+
+        (None, "disabled"): the service that `to` belongs to takes no texts.
+        """
         ...
 
     async def advance(self, seconds: int) -> int:

@@ -5,13 +5,17 @@ Twilio's spelling lives in `api/` only. Everything here is on the hot path.
 
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
+from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 import msgspec
 
 from hushwire.api.dates import iso8601, rfc2822
-from hushwire.domain.message import Message, is_finished
+from hushwire.domain.extras import extras_of
+from hushwire.domain.message import WAITING, Message, Status, is_finished
+from hushwire.domain.rates import shown as shown_cost
+from hushwire.domain.usage import PRICE_PLACES
 from hushwire.errors import Refusal, Unavailable, error_text
 from hushwire.private import Private
 
@@ -25,6 +29,7 @@ Field = tuple[str, str, str]  # name, what stands between, value
 REQUEST_ID: Final = "request_id"  # where the application keeps it in the scope
 REQUEST_ID_HEADER: Final = b"twilio-request-id"
 API_VERSION: Final = "2010-04-01"
+CURRENCY: Final = "USD"  # of prices, while there is no table of rates
 BODY_BYTES_MAX: Final = 65_536  # of a request
 FIELDS_MAX: Final = 200
 
@@ -36,6 +41,7 @@ _FIELD_NAME = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 
+_UNUSUAL: Final = (b"--", b"{", b"[")  # how multipart begins, and JSON
 _PLAIN_ESCAPES: Final = (("%2B", "+"), ("%2C", ","), ("%2F", "/"), ("%3A", ":"), ("%20", " "))
 
 encode = msgspec.json.Encoder().encode
@@ -61,9 +67,9 @@ def parse_form(body: bytes, headers: Headers, *, keep_empty: bool = False) -> Fo
     Empty values mean absent (W5) unless `keep_empty`. Raises Refusal when it is not UTF-8, has
     too many fields, or is no form.
     """
-    multipart = _boundary(headers) if body.startswith(b"--") else None
+    boundary = _boundary(body, headers) if body.startswith(_UNUSUAL) else None
     try:
-        fields = _url_encoded(body) if multipart is None else _multipart(body, multipart)
+        fields = _url_encoded(body) if boundary is None else _multipart(body, boundary)
     except UnicodeDecodeError:
         raise Refusal("malformed_request") from None
     form: Form = {}
@@ -79,8 +85,8 @@ def parse_form(body: bytes, headers: Headers, *, keep_empty: bool = False) -> Fo
 def _url_encoded(body: bytes) -> list[Field]:
     text = body.decode().replace("+", " ")
     if "%" in text:
-        # The escapes of numbers, URLs and plain sentences. What stands for itself neither here
-        # nor in another escape is replaced at once; the rest needs a decoder.
+        # The escapes of numbers, URLs and plain sentences, replaced all at once: what they stand
+        # for neither ends a field nor makes another escape. Only the others need a decoder.
         for escape, char in _PLAIN_ESCAPES:
             text = text.replace(escape, char)
     pairs = text.split("&")
@@ -96,13 +102,21 @@ def _unquoted(pair: str) -> Field:
     return unquote_to_bytes(name).decode(), equals, unquote_to_bytes(value).decode()
 
 
-def _boundary(headers: Headers) -> bytes | None:
-    """What separates the parts of a multipart form (RFC 7578), or None when it is none."""
+def _boundary(body: bytes, headers: Headers) -> bytes | None:
+    """What separates the parts of a multipart form (RFC 7578), or None when it is none.
+
+    Raises Refusal for JSON: no form begins like it, encoded as it should be.
+    """
+    kind = b""
     for name, value in headers:
         if name == b"content-type":
-            found = _MULTIPART.match(value)
-            return found[1] if found is not None else None
-    return None
+            kind = value
+            break
+    if not body.startswith(b"--"):
+        is_json = b"json" in kind.lower()
+        raise Refusal("unsupported_media_type" if is_json else "malformed_request")
+    found = _MULTIPART.match(kind)
+    return found[1] if found is not None else None
 
 
 def _multipart(body: bytes, boundary: bytes) -> list[Field]:
@@ -119,14 +133,51 @@ def _multipart(body: bytes, boundary: bytes) -> list[Field]:
     return fields
 
 
-def message_json(message: Message, account_sid: str, *, created: bool = False) -> dict[str, object]:
-    """A message as Twilio shows it (twilio-messaging 5.2). `created`: the answer to a create."""
-    uri = f"/2010-04-01/Accounts/{account_sid}/Messages/{message.sid}"
-    subresources = {"media": f"{uri}/Media.json"}
-    if not created:
-        subresources["feedback"] = f"{uri}/Feedback.json"
+def created_json(message: Message, account_sid: str, currency: str = CURRENCY) -> bytes:
+    """The answer to a create: `message_json` of a message just born, but for `feedback`.
+
+    A plain one is written out, because it is nearly every create; only its free text goes
+    through an encoder.
+    """
+    if (
+        message.status is not Status.QUEUED
+        or message.service is not None
+        or message.extras is not None
+        or message.media
+    ):
+        shown = message_json(message, account_sid, currency)
+        return encode(
+            {**shown, "subresource_uris": {"media": f"{_uri(message, account_sid)}/Media.json"}}
+        )
+    assert message.body is not None
+    assert message.from_ is not None
+    assert message.to is not None
+    body = encode(message.body.reveal()).decode()
+    from_, to = message.from_.reveal(), message.to.reveal()  # in E.164
+    date, sid, uri = rfc2822(message.created_ms), message.sid, _uri(message, account_sid)
+    return (
+        f'{{"account_sid":"{account_sid}","api_version":"{API_VERSION}","body":{body},'
+        f'"date_created":"{date}","date_sent":null,"date_updated":"{date}",'
+        f'"direction":"outbound-api","error_code":null,"error_message":null,"from":"{from_}",'
+        f'"messaging_service_sid":null,"num_media":"0","num_segments":"{message.segments}",'
+        f'"price":null,"price_unit":"{currency}","sid":"{sid}","status":"queued",'
+        f'"subresource_uris":{{"media":"{uri}/Media.json"}},"to":"{to}","uri":"{uri}.json"}}'
+    ).encode()
+
+
+def _uri(message: Message, account_sid: str) -> str:
+    return f"/2010-04-01/Accounts/{account_sid}/Messages/{message.sid}"
+
+
+def message_json(message: Message, account_sid: str, currency: str = CURRENCY) -> dict[str, object]:
+    """A message as Twilio shows it (twilio-messaging 5.2). `currency` is that of all prices.
+
+    `tags` are there only if they were given.
+    """
+    uri = _uri(message, account_sid)
     error_code = message.error_code
-    return {
+    tags = extras_of(message.extras).tags
+    shown: dict[str, object] = {
         "account_sid": account_sid,
         "api_version": API_VERSION,
         "body": message.body.reveal() if message.body is not None else "",
@@ -136,22 +187,38 @@ def message_json(message: Message, account_sid: str, *, created: bool = False) -
         "direction": message.direction,
         "error_code": error_code,
         "error_message": error_text(error_code) if error_code is not None else None,
-        "from": _address(message.from_, message.from_shown),
-        "messaging_service_sid": None,
-        "num_media": "0",
-        "num_segments": str(message.segments),
-        "price": None,
-        "price_unit": "USD",
+        "from": _address(message.from_, message.from_shown) or None,
+        "messaging_service_sid": message.service,
+        "num_media": str(message.media),
+        "num_segments": str(message.segments) if _has_sender(message) else "0",
+        "price": _price(message.price),
+        "price_unit": currency,
         "sid": message.sid,
         "status": message.status,
-        "subresource_uris": subresources,
+        "subresource_uris": {"media": f"{uri}/Media.json", "feedback": f"{uri}/Feedback.json"},
         "to": _address(message.to, message.to_shown),
         "uri": f"{uri}.json",
     }
+    if tags is not None:
+        shown["tags"] = msgspec.Raw(tags.encode())
+    return shown
 
 
-def history_json(message: Message) -> dict[str, object]:
-    """What happened to a message, and what it waits for: more than Twilio's resource can say."""
+def _has_sender(message: Message) -> bool:
+    """Was its sender chosen? Before, nobody counts its segments (5.6)."""
+    chosen = message.from_ is not None or bool(message.from_shown)
+    return chosen and message.status not in WAITING
+
+
+def _price(price: int | None) -> str | None:
+    return shown_cost(Decimal(price).scaleb(-PRICE_PLACES)) if price is not None else None
+
+
+def history_json(message: Message, outcome: str | None) -> dict[str, object]:
+    """What happened to a message, and what it waits for: more than Twilio's resource can say.
+
+    `outcome` is the customer's feedback.
+    """
     changes: list[dict[str, object]] = []
     for line in message.history.splitlines():
         fact, at_ms, code = line.split(" ")
@@ -164,6 +231,7 @@ def history_json(message: Message) -> dict[str, object]:
         "finished": is_finished(message),
         "attempts": message.attempt,
         "expires_at": iso8601(message.expires_ms) if message.expires_ms else None,
+        "feedback": outcome,
         "history": changes,
     }
 

@@ -22,6 +22,7 @@ class Submission(Struct, frozen=True, gc=False):
     body: Private
     segments: int
     sid: str  # for networks that show it, as the simulated one does
+    media: tuple[Private, ...] = ()  # URLs the network, or the phone, gets files from
 
 
 class Accepted(Struct, frozen=True, gc=False):

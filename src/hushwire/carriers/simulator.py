@@ -99,7 +99,7 @@ class Simulator:
         self._open: list[Submission] = []  # without outcome
         self._due: list[Due] = []  # a heap
         self._told: deque[tuple[int, list[Due]]] = deque()  # reported at, not yet logged
-        self._screens: OrderedDict[str, deque[tuple[int, Submission]]] = OrderedDict()
+        self._screens: OrderedDict[str, list[tuple[int, Submission]]] = OrderedDict()
         self._behaviours: OrderedDict[str, Behaviour] = OrderedDict()
         self._outcomes: ReportOutcomes | None = None
         self._receipts: ReportReceipts | None = None
@@ -152,7 +152,7 @@ class Simulator:
                 from_=text.from_,
                 to=text.to,
                 body=text.body,
-                media_urls=(),  # a Submission carries none
+                media_urls=text.media,
                 received_ms=at_ms,
             )
             for at_ms, text in reversed(shown)
@@ -214,12 +214,14 @@ class Simulator:
         number = submission.to.reveal()
         screen = self._screens.get(number)
         if screen is None:
-            screen = self._screens[number] = deque(maxlen=SCREEN_MAX)
+            self._screens[number] = [(now_ms, submission)]
             if len(self._screens) > PHONES_MAX:
                 self._screens.popitem(last=False)
         else:
             self._screens.move_to_end(number)
-        screen.append((now_ms, submission))
+            screen.append((now_ms, submission))
+            if len(screen) > SCREEN_MAX:
+                del screen[0]
 
     def _set_alarm(self) -> None:
         if self._due:

@@ -51,8 +51,8 @@ class Lanes:
         worker = self.workers.get(kind)
         if worker is None:
             return 1  # an ATTEMPT waits for nobody
-        due = self._due.get((kind, lane))
-        if (due is not None and self._is_due(due)) or self._claimed == (kind, lane):
+        where = (kind, lane)
+        if where == self._claimed or (where in self._due and self._is_due(self._due[where])):
             return 0  # what waits in the table goes first
         return worker.room(lane)
 

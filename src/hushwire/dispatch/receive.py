@@ -6,9 +6,12 @@ They come late, twice, before the answer to the submission, or for messages nobo
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
+from hushwire.actions.prices import Prices
 from hushwire.carriers.base import Receipt
 from hushwire.clock import Clock
-from hushwire.domain.message import RECOVERY_MS, Change, Fact, advance
+from hushwire.domain.message import RECOVERY_MS, Change, Fact, Status, advance
 from hushwire.observe import Metrics
 from hushwire.store.store import Store
 
@@ -17,8 +20,10 @@ class Receiver:
     """Turns receipts into facts, a batch at a time."""
 
     def __init__(
-        self, store: Store, clock: Clock, metrics: Metrics, recovery_ms: int = RECOVERY_MS
-    ) -> None:
+        self, store: Store, clock: Clock, metrics: Metrics, recovery_ms: int = RECOVERY_MS,
+        prices: Prices | None = None,
+    ) -> None:  # fmt: skip
+        self._prices = prices
         self._store = store
         self._clock = clock
         self._metrics = metrics
@@ -51,11 +56,16 @@ class Receiver:
             if message is None:
                 self._metrics.receipts["unknown"] += 1
                 continue
-            change = advance(message, _fact(receipt), now_ms, self._recovery_ms)
+            fact = _fact(receipt)
+            if self._prices is not None and message.status is Status.SENDING:
+                fact = replace(fact, price=self._prices.of(message))  # nothing else will say it
+            change = advance(message, fact, now_ms, self._recovery_ms)
             if change is None:
                 self._metrics.receipts["repeated"] += 1
-            else:
-                changes.append(change)
+                continue
+            changes.append(change)
+            if fact.price is not None and self._prices is not None:
+                self._prices.charge(message, fact.price)
         if changes:
             self._metrics.receipts["applied"] += len(changes)
             self._store.record(changes)

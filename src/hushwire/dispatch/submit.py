@@ -7,25 +7,31 @@ instead of lost or doubled. No task, timer or future per message: queues, and on
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Final
 
+from msgspec.structs import replace
+
+from hushwire.actions.prices import Prices
 from hushwire.carriers.base import Accepted, Carrier, NotNow, Outcome, Refused, Submission, Unsure
 from hushwire.clock import Alarm, Clock
 from hushwire.dispatch.lanes import CLAIM
 from hushwire.dispatch.turns import Turns
 from hushwire.dispatch.wire_log import WireLog
 from hushwire.domain.backoff import retry_ms
+from hushwire.domain.media import as_link, takes_mms
 from hushwire.domain.message import (
+    OPEN,
     RECOVERY_MS,
     UNKNOWN_ERROR,
     Change,
     Fact,
     Message,
-    Status,
     advance,
 )
 from hushwire.domain.task import Task, TaskKind
 from hushwire.faults import reach
 from hushwire.observe import Metrics
+from hushwire.private import Private
 from hushwire.store.store import Store
 
 _ATTEMPTED = Fact("attempted")
@@ -51,7 +57,13 @@ class Dispatcher:
         pace_ms: Callable[[Message], float],
         drained: Callable[[TaskKind, int], None],
         recovery_ms: int = RECOVERY_MS,
+        obstacle: Callable[[Message], int | None] = lambda message: None,
+        prices: Prices | None = None,
+        media: Callable[[Message], tuple[Private, ...]] = lambda message: (),
     ) -> None:
+        self._media: Final = media  # the URLs where a network gets the files of a message
+        self._prices = prices
+        self._obstacle: Final = obstacle  # the error code of what may not be sent after all
         self._store = store
         self._carrier = carrier
         self._clock = clock
@@ -153,19 +165,29 @@ class Dispatcher:
     def _fit(self, message: Message, now_ms: int) -> Message | None:
         """The message as it is now, if it is still to be sent; what came too late ends here."""
         latest = self._store.latest(message.key)
-        if latest is None or latest.status not in (Status.QUEUED, Status.SENDING):
+        if latest is None or latest.status not in OPEN:
             return None  # its receipt came, or it was deleted
-        if latest.expires_ms > now_ms and latest.body is not None:
-            return latest
-        late = latest.expires_ms <= now_ms
-        change = advance(latest, _EXPIRED if late else _NOTHING_TO_SEND, now_ms, self._recovery_ms)
+        if latest.expires_ms <= now_ms:
+            fact = _EXPIRED
+        elif latest.body is None:
+            fact = _NOTHING_TO_SEND
+        else:
+            error_code = self._obstacle(latest)
+            if error_code is None:
+                return latest
+            fact = Fact("refused", error_code=error_code)
+        change = advance(latest, fact, now_ms, self._recovery_ms)
         if change is not None:
             self._ended.append(change)
         return None
 
     def _to_wire(self, messages: list[Message]) -> None:
         reach("dispatch.marked")
-        batch = [_submission(m) for m in messages if m.body is not None]
+        batch = [
+            _submission(m, self._media(m) if m.media else ())
+            for m in messages
+            if m.body is not None
+        ]
         try:
             self._wire_log.write([message.key for message in messages])
         except OSError:  # a full disk: what a restart could not know of is not sent
@@ -184,11 +206,16 @@ class Dispatcher:
         for submission, outcome in reported:
             self._open.pop(submission.reference, None)
             message = self._store.latest(submission.reference)
-            if message is None or message.status not in (Status.QUEUED, Status.SENDING):
+            if message is None or message.status not in OPEN:
                 continue  # its receipt came first, or it was deleted
-            change = advance(message, _fact(message, outcome, now_ms), now_ms, self._recovery_ms)
+            fact = _fact(message, outcome, now_ms)
+            if self._prices is not None and isinstance(outcome, Accepted):
+                fact = replace(fact, price=self._prices.of(message))
+            change = advance(message, fact, now_ms, self._recovery_ms)
             if change is not None:
                 changes.append(change)
+                if fact.price is not None and self._prices is not None:
+                    self._prices.charge(message, fact.price)
         if changes:
             self._store.record(changes)
         self._go_on(now_ms)
@@ -207,13 +234,14 @@ def _again(message: Message, due_ms: int) -> Task:
     return Task(message.key, 0, TaskKind.SUBMIT, message.lane, due_ms, message.attempt)
 
 
-def _submission(message: Message) -> Submission:
-    assert message.from_ is not None
-    assert message.to is not None
-    assert message.body is not None
-    return Submission(
-        message.key, message.from_, message.to, message.body, message.segments, message.sid
-    )
+def _submission(message: Message, media: tuple[Private, ...]) -> Submission:
+    from_, to, body = message.from_, message.to, message.body
+    assert from_ is not None
+    assert to is not None
+    assert body is not None
+    if media and not takes_mms(from_.reveal(), to.reveal()):
+        body, media = Private(as_link(body.reveal(), [url.reveal() for url in media])), ()
+    return Submission(message.key, from_, to, body, message.segments, message.sid, media)
 
 
 def _fact(message: Message, outcome: Outcome, now_ms: int) -> Fact:

@@ -1,5 +1,6 @@
 """Accounts, their keys, and the numbers they own."""
 
+from math import ceil
 from typing import Final, Literal
 
 from msgspec import Struct
@@ -113,9 +114,24 @@ class Pace:
         """How long a message occupies the sender; 0 when it is unpaced."""
         return 1000 * segments / self.mps if self.mps else 0.0
 
+    def wait_ms(self, now_ms: int) -> int:
+        """How long what is queued already takes to send."""
+        return max(0, int(self._next_ms - now_ms))
+
+    def is_full(self, now_ms: int) -> bool:
+        """Is there no more room in its queue?"""
+        return self._next_ms - now_ms > QUEUE_MS
+
     def occupy(self, now_ms: int, segments: int) -> None:
         """Put so many segments into the timetable without a limit: what is queued already."""
         self._next_ms = max(float(now_ms), self._next_ms) + self.length_ms(segments)
+
+    def at(self, mps: float | None, now_ms: int) -> "Pace":
+        """The timetable at another pace: what is queued already goes first."""
+        after = Pace(mps)
+        if self.mps:
+            after.occupy(now_ms, ceil(max(0.0, self._next_ms - now_ms) * self.mps / 1000))
+        return after
 
     def reserve(self, now_ms: int, segments: int) -> int | None:
         """When the message may go (Unix ms), or None when the queue is full (21611)."""

@@ -1,8 +1,10 @@
 """Status callbacks: which customer endpoint a URL belongs to."""
 
+from functools import lru_cache
 from zlib import crc32
 
 
+@lru_cache(maxsize=64)  # few customers have many endpoints
 def endpoint_lane(url: str) -> int:
     """The lane of a callback URL: one per scheme, host and port.
 

@@ -11,6 +11,9 @@ from typing import Final, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from hushwire.domain.callback import endpoint_lane
+from hushwire.domain.extras import extras_of
+from hushwire.domain.media import hold_ms
 from hushwire.domain.task import Task, TaskKind, TaskRef
 from hushwire.private import Private
 
@@ -20,6 +23,7 @@ LATE_RECEIPT_MS: Final = 72 * 3_600 * SECOND  # a receipt later than this is not
 IN_DOUBT_WAIT_MS: Final = 3_600 * SECOND  # privacy-reliability 3.3
 RECOVERY_MS: Final = 21_600 * SECOND  # D5: a discarded body outlives the hand-over by this
 
+SUSPENDED_ERROR: Final = 30002
 EXPIRED_ERROR: Final = 30036
 UNKNOWN_ERROR: Final = 30008
 
@@ -27,43 +31,62 @@ UNKNOWN_ERROR: Final = 30008
 class Status(StrEnum):
     """Twilio's words for where a message is (twilio-messaging 5.3)."""
 
+    ACCEPTED = "accepted"
+    SCHEDULED = "scheduled"
+    CANCELED = "canceled"
     QUEUED = "queued"
     SENDING = "sending"
     SENT = "sent"
     DELIVERED = "delivered"
     UNDELIVERED = "undelivered"
     FAILED = "failed"
+    READ = "read"
     RECEIVED = "received"
 
 
 class Direction(StrEnum):
     INBOUND = "inbound"
     OUTBOUND_API = "outbound-api"
+    OUTBOUND_REPLY = "outbound-reply"
+
+
+INBOUND: Final = Direction.INBOUND  # to look a member up costs more than a call
 
 
 FactName = Literal[
-    "attempted", "postponed", "doubted", "handed", "refused",
-    "expired", "delivered", "undelivered", "wait_ended",
+    "chosen", "canceled", "fetched", "read", "attempted", "postponed", "doubted", "handed",
+    "refused", "expired", "delivered", "undelivered", "wait_ended",
 ]  # fmt: skip
 
 _Q, _G, _S = Status.QUEUED, Status.SENDING, Status.SENT
 _D, _U, _F = Status.DELIVERED, Status.UNDELIVERED, Status.FAILED
+_SUBMIT, _ATTEMPT, _SETTLE, _LATE, _REDACT, _CALLBACK, _CHOOSE, _INBOUND, _FETCH, _MEDIA = TaskKind
 
 TABLE: Final[dict[Status, dict[FactName, Status]]] = {
-    _Q: {"attempted": _G, "refused": _F, "expired": _F},
+    Status.ACCEPTED: {"chosen": _Q, "refused": _F, "expired": _F},
+    Status.SCHEDULED: {"chosen": _Q, "canceled": Status.CANCELED, "refused": _F, "expired": _F},
+    Status.CANCELED: {},
+    _Q: {"fetched": _Q, "attempted": _G, "refused": _F, "expired": _F},
     _G: {
         "attempted": _G, "postponed": _G, "doubted": _G, "handed": _S, "refused": _F,
         "expired": _F, "delivered": _D, "undelivered": _U, "wait_ended": _U,
     },
-    _S: {"delivered": _D, "undelivered": _U, "wait_ended": _S},
-    _D: {},
+    _S: {"delivered": _D, "undelivered": _U, "read": Status.READ, "wait_ended": _S},
+    _D: {"read": Status.READ},
     _U: {},
     _F: {},
+    Status.READ: {},
     Status.RECEIVED: {},
 }  # fmt: skip
 
-FINAL: Final = frozenset(status for status, facts in TABLE.items() if not facts)
-CALLED_BACK: Final = frozenset({_S, _D, _U, _F})  # a change to these is told to the customer
+FINAL: Final = frozenset(status for status, facts in TABLE.items() if not facts) | {_D}
+WAITING: Final = frozenset({Status.ACCEPTED, Status.SCHEDULED})  # for a sender
+OPEN: Final = frozenset({_Q, _G})  # not taken by a carrier yet
+_LEFT: Final = frozenset({_S, *FINAL})  # with the network, or never to be
+_REACHED: Final = frozenset({_S, _D, _U})  # these say when the message was sent
+_WITH_ERROR: Final = frozenset({_F, _U})
+# A change to these is told to the customer; to `queued` only from `accepted` or `scheduled`.
+CALLED_BACK: Final = frozenset({_Q, _S, _D, _U, _F, Status.CANCELED, Status.READ})
 
 
 class Fact(Struct, frozen=True, gc=False):
@@ -74,6 +97,9 @@ class Fact(Struct, frozen=True, gc=False):
     carrier_ref: str | None = None  # the carrier's id of the message, with `handed`
     retry_ms: int | None = None  # when to try again, with `postponed`
     done_date: str | None = None  # the receipt's own "done date", YYMMDDhhmm
+    sender: Private | None = None  # with `chosen`
+    due_ms: int = 0  # with `chosen`: when the sender has its turn
+    price: int | None = None  # 1/100,000 of the currency, with `handed`
 
 
 class Message(Struct, frozen=True, gc=False):
@@ -108,6 +134,11 @@ class Message(Struct, frozen=True, gc=False):
     lane: int = 0  # of its own task: the trunk's lane
     callback_lane: int = 0  # hash of the callback's scheme, host and port
     history: str = ""  # a line per change: name, Unix ms, error code or "-"
+    service: str | None = None  # SID of its Messaging Service
+    extras: Private | None = None  # JSON of what few messages have; forgotten with the body
+    media: int = 0  # how many it has, or had
+    send_at_ms: int = 0  # when a scheduled one is due
+    price: int | None = None  # 1/100,000 of the currency; None until it is known
 
 
 class Change(Struct, frozen=True, gc=False):
@@ -131,12 +162,26 @@ def history_line(name: str, at_ms: int, error_code: int | None = None) -> str:
 
 
 def born(message: Message, due_ms: int) -> Change:
-    """The birth of a message. Outbound ones start with a task to submit them at `due_ms`."""
-    if message.direction is Direction.INBOUND:
-        return Change(None, message)
-    due_ms = min(due_ms, message.expires_ms)  # when its turn comes too late, it expires in time
+    """The birth of a message, with its first task at `due_ms`.
+
+    An outbound one is submitted, or first waits for its sender; an inbound one with a lane to
+    a webhook is told there.
+    """
+    key = message.key
+    if message.direction is INBOUND:
+        tasks: tuple[Task, ...] = ()
+        if message.callback_lane:
+            tasks = (Task(key, 0, _INBOUND, message.callback_lane, due_ms, held=True),)
+        if message.media and message.discard:
+            tasks += (_media_task(message, message.created_ms),)
+        return Change(None, message, tasks)
     soon = due_ms < message.created_ms + SECOND  # worth holding in memory
-    submit = Task(message.key, 0, TaskKind.SUBMIT, message.lane, due_ms, held=soon)
+    if message.status in WAITING:
+        return Change(None, message, (Task(key, 0, _CHOOSE, 0, due_ms, held=soon),))
+    due_ms = min(due_ms, message.expires_ms)  # when its turn comes too late, it expires in time
+    if message.media:
+        return Change(None, message, (_ready_task(message, due_ms, held=soon),))
+    submit = Task(key, 0, _SUBMIT, message.lane, due_ms, held=soon)
     return Change(None, message, (submit,))
 
 
@@ -147,72 +192,102 @@ def advance(
 
     `recovery_ms`: how long a body or address to be forgotten outlives the hand-over (D5).
     """
-    status = TABLE[message.status].get(fact.name)
-    if status is None or (fact.name == "wait_ended" and message.settled):
+    name, error_code = fact.name, fact.error_code
+    status = TABLE[message.status].get(name)
+    if status is None:
         return None
-    if fact.name == "wait_ended" and message.status is _G and not message.in_doubt:
-        return None
-    error_code = fact.error_code
-    if fact.name == "expired":
+    if name == "wait_ended":
+        if message.settled or (message.status is _G and not message.in_doubt):
+            return None
+        if status is _U:
+            error_code = UNKNOWN_ERROR
+    elif name == "expired":
         error_code = EXPIRED_ERROR
-    elif fact.name == "wait_ended" and status is _U:
-        error_code = UNKNOWN_ERROR
+    reached = message.sent_ms is None and status in _REACHED
+    final = status in FINAL
     after = replace(
         message,
         status=status,
-        updated_ms=max(now_ms, message.updated_ms),
-        sent_ms=now_ms if message.sent_ms is None and status in (_S, _D, _U) else message.sent_ms,
-        error_code=error_code if status in (_F, _U) else message.error_code,
-        attempt=message.attempt + (fact.name == "attempted"),
-        in_doubt=fact.name == "doubted" or (message.in_doubt and status is _G),
-        settled=status in FINAL or fact.name == "wait_ended",
-        history=message.history + history_line(fact.name, now_ms, error_code),
+        from_=message.from_ if fact.sender is None else fact.sender,
+        price=message.price if fact.price is None else fact.price,
+        updated_ms=now_ms if now_ms > message.updated_ms else message.updated_ms,
+        sent_ms=now_ms if reached else message.sent_ms,
+        error_code=error_code if status in _WITH_ERROR else message.error_code,
+        attempt=message.attempt + (name == "attempted"),
+        in_doubt=name == "doubted" or (message.in_doubt and status is _G),
+        settled=final or name == "wait_ended",
+        history=message.history + history_line(name, now_ms, error_code),
     )
-    puts: list[Task] = []
-    own = _own_task(after, fact, now_ms)
-    if own is not None:
-        puts.append(own)
+    if fact.sender is not None and message.obfuscate:  # what will be left of its address
+        after = replace(after, from_shown=fact.sender.reveal())
+    own = None if final or name == "read" else _own_task(after, fact, now_ms)
+    puts = () if own is None else (own,)
     if status is not message.status:
         if status in CALLED_BACK and message.callback is not None:
-            puts.append(_callback_task(after, fact, now_ms))
-        if message.status not in (_S, *FINAL) and (message.discard or message.obfuscate):
-            left = status in (_S, *FINAL)
-            if left:  # handed over, or never will be: the recovery hold starts
-                due = now_ms + recovery_ms
-                puts.append(Task(after.key, 1, TaskKind.REDACT, after.lane, due))
-    return Change(message, after, tuple(puts), ((after.key, 0),) if status in FINAL else ())
+            puts += (_callback_task(after, fact, now_ms),)
+        leaves = status in _LEFT and message.status not in _LEFT
+        if leaves and (message.discard or message.obfuscate):  # the recovery hold starts
+            hold_ms = 0 if name == "canceled" else recovery_ms  # no carrier can lose it
+            puts += (Task(after.key, 1, _REDACT, after.lane, now_ms + hold_ms),)
+        if leaves and message.discard and message.media:
+            puts += (_media_task(after, now_ms),)
+    return Change(message, after, puts, ((after.key, 0),) if final else ())
 
 
 def _own_task(after: Message, fact: Fact, now_ms: int) -> Task | None:
     """The message's own task after this fact: what happens to it next if nothing else does."""
     key, lane = after.key, after.lane
     match fact.name:
+        case "chosen":
+            due = min(fact.due_ms, after.expires_ms)
+            return _ready_task(after, due, held=due < now_ms + SECOND)
+        case "fetched":
+            return Task(key, 0, _SUBMIT, lane, now_ms, after.attempt, held=True)
         case "attempted":
-            return Task(key, 0, TaskKind.ATTEMPT, lane, now_ms, after.attempt, held=True)
+            return Task(key, 0, _ATTEMPT, lane, now_ms, after.attempt, held=True)
         case "postponed":
             due = min(fact.retry_ms or now_ms, after.expires_ms)
-            return Task(key, 0, TaskKind.SUBMIT, lane, due, after.attempt)
+            return Task(key, 0, _SUBMIT, lane, due, after.attempt)
         case "doubted":
-            return Task(key, 0, TaskKind.SETTLE, lane, now_ms + IN_DOUBT_WAIT_MS, after.attempt)
+            return Task(key, 0, _SETTLE, lane, now_ms + IN_DOUBT_WAIT_MS, after.attempt)
         case "handed":
             due = now_ms + RECEIPT_WAIT_MS
-            return Task(key, 0, TaskKind.SETTLE, lane, due, after.attempt, ref=fact.carrier_ref)
+            return Task(key, 0, _SETTLE, lane, due, after.attempt, ref=fact.carrier_ref)
         case "wait_ended" if after.status is _S:
             due = now_ms + LATE_RECEIPT_MS
-            return Task(key, 0, TaskKind.LATE, lane, due, after.attempt)
+            return Task(key, 0, _LATE, lane, due, after.attempt)
         case _:
             return None
+
+
+def _ready_task(message: Message, due_ms: int, *, held: bool) -> Task:
+    """What comes next for a message that has its sender: its media are fetched, or it goes.
+
+    Media are fetched by a lane for each server they come from: that of the first.
+    """
+    urls = extras_of(message.extras).media_urls
+    kind, lane = (_FETCH, endpoint_lane(urls[0])) if urls else (_SUBMIT, message.lane)
+    return Task(message.key, 0, kind, lane, due_ms, message.attempt, held=held)
+
+
+def _media_task(message: Message, from_ms: int) -> Task:
+    """The end of the hold on its media, which begins at `from_ms`."""
+    due_ms = from_ms + hold_ms(message.to, inbound=message.direction is INBOUND)
+    return Task(message.key, 9, _MEDIA, message.lane, due_ms)
 
 
 def _callback_task(after: Message, fact: Fact, now_ms: int) -> Task:
     detail = f"{after.status} {after.error_code or '-'} {fact.done_date or '-'}"
     n = CALLBACK_SLOTS[after.status]
-    return Task(
-        after.key, n, TaskKind.CALLBACK, after.callback_lane, now_ms, detail=detail, held=True
-    )
+    return Task(after.key, n, _CALLBACK, after.callback_lane, now_ms, detail=detail, held=True)
 
 
-CALLBACK_SLOTS: Final = {_S: 2, _D: 3, _U: 4, _F: 5}  # task number of each status's callback
+# Task number of each status's callback, in the order of statuses: what becomes due in the same
+# millisecond is told by number.
+CALLBACK_SLOTS: Final = {
+    _Q: 2, _S: 3, _D: 4, _U: 5, _F: 6, Status.CANCELED: 7, Status.READ: 8,
+}  # fmt: skip
+SLOTS: Final = range(10)  # 9 is the hold on its media: every task number a message can have
 
 
 def redacted(message: Message, now_ms: int, *, body: bool, address: bool = False) -> Change:
@@ -225,7 +300,7 @@ def redacted(message: Message, now_ms: int, *, body: bool, address: bool = False
     after = message
     if body and after.content_key is not None:
         shreds.append(after.content_key)
-        after = replace(after, content_key=None, body=None, callback=None)
+        after = replace(after, content_key=None, body=None, callback=None, extras=None)
     if address and after.address_key is not None and after.from_shown is not None:
         shreds.append(after.address_key)
         after = replace(after, address_key=None, from_=None, to=None)
@@ -247,5 +322,4 @@ def redacted(message: Message, now_ms: int, *, body: bool, address: bool = False
 def deleted(message: Message) -> Change:
     """Destroy both keys, then the row and all that waits for it."""
     shreds = tuple(k for k in (message.content_key, message.address_key) if k is not None)
-    numbers = (0, 1, *CALLBACK_SLOTS.values())
-    return Change(message, None, drops=tuple((message.key, n) for n in numbers), shreds=shreds)
+    return Change(message, None, drops=tuple((message.key, n) for n in SLOTS), shreds=shreds)

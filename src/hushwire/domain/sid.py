@@ -31,8 +31,8 @@ def new_sid(prefix: str, random16: bytes) -> str:
 
 def message_sid(prefix: str, ident: MessageId) -> str:
     """The SID of a message: `SM`, or `MM` when it carries media."""
-    key, tail = ident
-    return f"{prefix}{key >> 16:012x}{tail[:2].hex()}{key & 0xFFFF:04x}{tail[2:].hex()}"
+    raw, tail = ident.key.to_bytes(8, "big"), ident.tail
+    return prefix + (raw[:6] + tail[:2] + raw[6:] + tail[2:]).hex()
 
 
 def parse_message_sid(sid: str) -> MessageId | None:
@@ -60,6 +60,8 @@ class Mint:
         self._random = random
 
     def next(self, now_ms: int) -> MessageId:
-        key = max(now_ms << 16, self._last + 1)
+        key = now_ms << 16
+        if key <= self._last:
+            key = self._last + 1
         self._last = key
         return MessageId(key, self._node + self._random(6))

@@ -20,6 +20,10 @@ class TaskKind(IntEnum):
     LATE = 4  # a late receipt is no longer looked up
     REDACT = 5  # the recovery hold ends
     CALLBACK = 6  # tell the customer a status
+    CHOOSE = 7  # a sender for a message of a service, at once or when it is scheduled
+    INBOUND = 8  # tell the customer that somebody wrote, and do as the answer says
+    FETCH = 9  # get the media that go with a message, before it is submitted
+    MEDIA = 10  # the hold on the media of a message ends
 
 
 class Task(Struct, frozen=True, array_like=True, gc=False):

@@ -2,33 +2,38 @@
 
 A body is GSM-7 when every character is in the GSM 03.38 basic or extension set, else UCS-2.
 One segment holds 160 septets or 70 UTF-16 code units; of a longer body, each part holds 153 or
-67 (a header takes the rest). No national language shift tables. Source: 3GPP TS 23.038 6.2.1,
-twilio-messaging 5.9.
+67 (a header takes the rest). National language shift tables are used only when they are asked
+for, and only for a body that would be UCS-2 without them; a longer header names them. Source:
+3GPP TS 23.038 6.2.1, twilio-messaging 5.9.
 """
 
 import re
+from collections.abc import Collection, Sequence
 from typing import Final, Literal
 from unicodedata import category
+
+from hushwire.domain.shift_tables import (
+    ESCAPE,
+    GSM_BASIC,
+    GSM_EXTENSION,
+    Alphabet,
+    Language,
+    alphabets,
+)
 
 Encoding = Literal["GSM-7", "UCS-2"]
 
 BODY_MAX: Final = 1600  # of `body_units`
 
-GSM_BASIC: Final = (
-    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
-    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
-)
-GSM_EXTENSION: Final = "\f^{}\\[~]|€"  # two septets each: an escape, then the character
-
 _BASIC = re.compile(f"[{re.escape(GSM_BASIC)}]*\\Z")
 _GSM = re.compile(f"[{re.escape(GSM_BASIC + GSM_EXTENSION)}]*\\Z")
 
-_ESCAPE = "\x1b"  # not a character of GSM-7, so it is in no body that reaches `_gsm_segments`
 
-
-def encoding_of(body: str) -> Encoding:
-    """How `body` goes over the wire."""
-    return "UCS-2" if _GSM.match(body) is None else "GSM-7"
+def encoding_of(body: str, shift: Collection[Language] = ()) -> Encoding:
+    """How `body` goes over the wire; `shift` names languages whose shift tables may be used."""
+    if _GSM.match(body) is not None or (shift and _fitting(body, shift)):
+        return "GSM-7"
+    return "UCS-2"
 
 
 def body_units(body: str) -> int:
@@ -38,8 +43,8 @@ def body_units(body: str) -> int:
     return len(body.encode("utf-16-le", "surrogatepass")) >> 1
 
 
-def segments(body: str) -> int:
-    """How many segments `body` takes; an empty body takes one.
+def segments(body: str, shift: Collection[Language] = ()) -> int:
+    """How many segments `body` takes; an empty body takes one. `shift` as in `encoding_of`.
 
     What is one character to a reader (an extension character, a surrogate pair, an emoji of
     several code points, a letter with its marks) moves whole to the next segment; CRLF is two
@@ -50,23 +55,57 @@ def segments(body: str) -> int:
         return 1 if chars <= 160 else -(-chars // 153)
     if _GSM.match(body) is not None:
         return _gsm_segments(body)
+    if shift:
+        counts = [_shifted_segments(body, alphabet) for alphabet in _fitting(body, shift)]
+        if counts:
+            return min(counts)
     return _ucs2_segments(body)
 
 
 def _gsm_segments(body: str) -> int:
-    septets = body  # written a character per septet, with its escapes
+    septets = body  # written a character per septet, with its escapes; no body holds one itself
     for char in GSM_EXTENSION:
-        septets = septets.replace(char, _ESCAPE + char)
+        septets = septets.replace(char, ESCAPE + char)
     end = len(septets)
     if end <= 160:
         return 1
     at = count = 0
     while at < end:
         at += 153
-        if at < end and septets[at - 1] == _ESCAPE:
+        if at < end and septets[at - 1] == ESCAPE:
             at -= 1
         count += 1
     return count
+
+
+def _fitting(body: str, shift: Collection[Language]) -> list[Alphabet]:
+    """What can write `body`: for each locking table, the alphabet with the most room."""
+    chars = frozenset(body)
+    found: dict[Language | None, Alphabet] = {}
+    for alphabet in alphabets(frozenset(shift)):
+        if alphabet.locking not in found and chars - alphabet.plain <= alphabet.escaped:
+            found[alphabet.locking] = alphabet
+    return list(found.values())
+
+
+def _shifted_segments(body: str, alphabet: Alphabet) -> int:
+    costs = [1 if char in alphabet.plain else 2 for char in body]
+    if sum(costs) <= alphabet.room:
+        return 1
+    at = count = 0
+    while at < len(body):
+        at = _shifted_end(body, costs, at, alphabet.part_room)
+        count += 1
+    return count
+
+
+def _shifted_end(body: str, costs: Sequence[int], at: int, room: int) -> int:
+    """Where the part that starts at `at` ends: after `room` septets at most."""
+    end = at
+    while end < len(body) and costs[end] <= room:
+        room -= costs[end]
+        end += 1
+    return _between_graphemes(body, at, end)
 
 
 def _ucs2_segments(body: str) -> int:
@@ -86,7 +125,12 @@ def _part_end(body: str, at: int) -> int:
     while units > 67:
         end -= 1
         units -= 2 if body[end] > "\uffff" else 1
-    fit = end
+    return _between_graphemes(body, at, end)
+
+
+def _between_graphemes(body: str, at: int, fit: int) -> int:
+    """The last end up to `fit` of a part from `at` that splits no grapheme."""
+    end = fit
     while end > at and end < len(body) and _is_joined(body, end):
         end -= 1
     return end if end > at else fit  # a grapheme larger than a part has to be split

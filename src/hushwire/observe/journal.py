@@ -128,6 +128,11 @@ class Journal:
         """New messages are put off until the disk has more than the reserve."""
         self._write("warning", "disk_low", free_mb=free_mb, reserve_mb=reserve_mb)
 
+    def media_unswept(self, reason: str, media: int) -> None:
+        """What crashes left of media stays for now: the object store is `unavailable`, or the
+        objects of the `media` there are lie `elsewhere`."""
+        self._write("warning", "media_unswept", reason=reason, waiting=media)
+
     def clock_moved(self, seconds: int, pending: int) -> None:
         """The sandbox clock was advanced; `pending` of what is due is still under way."""
         self._write("info", "clock_moved", seconds=seconds, waiting=pending)

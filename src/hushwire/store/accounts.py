@@ -10,12 +10,13 @@ from hushwire.domain.message import Message
 from hushwire.errors import Defect
 from hushwire.private import Private
 from hushwire.store.engine import Database
-from hushwire.store.keys import SEARCH, AccountKeys
+from hushwire.store.keys import LASTING, SEARCH, AccountKeys
 from hushwire.vault.keyring import AccountCipher, Keyring
 from hushwire.vault.lookup import Pepper, month_of
 from hushwire.vault.slots import KeyRef, Slots
 
 WriteNow = Callable[[Callable[[Database], None]], None]
+Record = Account | ApiKey | Number
 _TOKEN, _SECONDARY, _NUMBER = "auth token", "secondary auth token", "number settings"
 
 
@@ -34,6 +35,7 @@ class Accounts:
         self._keyring = Keyring(slots, root, entropy)
         self._entropy = entropy
         self.version = 0
+        self.changed: Callable[[Record | None, Record | None], None] | None = None  # before, after
         self.keys: dict[int, AccountKeys] = {}
         self.by_sid: dict[str, Account] = {}
         self.by_id: dict[int, Account] = {}
@@ -72,15 +74,18 @@ class Accounts:
         self._remember(account, refs.account_key, cipher)
         if number is not None:
             self._own(number)
-        self._add_pepper(account_id, month_of(now_ms), refs.pepper)
+        self._add_pepper(account_id, SEARCH, month_of(now_ms), refs.pepper)
+        self._tell(None, account)
         return account
 
     def change(self, account: Account) -> None:
         """Another name, status or token for an account that is there."""
         cipher, ref = self.keys[account.id].cipher, self._account_refs[account.id]
         self._write(lambda db: _put_account(db, account, ref, cipher))
+        before = self.by_id[account.id]
         self.by_id[account.id] = self.by_sid[account.sid] = account
         self.version += 1
+        self._tell(before, account)
 
     def is_active(self, account: Account) -> bool:
         """May it be used? A subaccount of a suspended parent may not."""
@@ -107,14 +112,17 @@ class Accounts:
                 "\n".join(key.permissions), key.secret_hash, key.created_ms, key.updated_ms,
             )
         )  # fmt: skip
+        before = self.api_keys.get(key.sid)
         self.api_keys[key.sid] = key
         self.version += 1
+        self._tell(before, key)
 
     def delete_key(self, sid: str) -> None:
         """Revoke an API key."""
         self._write(lambda db: db.do("delete_key", sid))
-        del self.api_keys[sid]
+        before = self.api_keys.pop(sid)
         self.version += 1
+        self._tell(before, None)
 
     def buy(
         self, sid: str, account_id: int, phone: str, settings: NumberSettings, now_ms: int
@@ -128,13 +136,20 @@ class Accounts:
         """A number as it is from now on: its settings, its pace, its owner."""
         cipher = self.keys[number.account_id].cipher
         self._write(lambda db: _put_number(db, number, cipher))
+        before = self.numbers.get(number.phone)
         self._own(number)
+        self._tell(before, number)
 
     def release(self, number: Number) -> None:
         """Give a number back."""
         self._write(lambda db: db.do("delete_number", number.id))
         del self.numbers[number.phone]
         del self.paces[number.phone]
+        self._tell(number, None)
+
+    def _tell(self, before: Record | None, after: Record | None) -> None:
+        if self.changed is not None:
+            self.changed(before, after)
 
     # -- at start -------------------------------------------------------------------------
 
@@ -154,8 +169,7 @@ class Accounts:
                 created, updated,
             )  # fmt: skip
         for row in reader.rows("peppers"):
-            account_id, _purpose, epoch, key_ref = row
-            self._add_pepper(account_id, epoch, key_ref)
+            self._add_pepper(*row)
         for row in reader.rows("numbers"):
             number_id, sid, account_id, phone, mps, sealed, created, updated = row
             opened = self.keys[account_id].cipher.open_secret(_NUMBER, sealed)
@@ -177,8 +191,10 @@ class Accounts:
     def _own(self, number: Number) -> None:
         self.numbers[number.phone] = number
         pace = self.paces.get(number.phone)
-        if pace is None or pace.mps != number.mps:
+        if pace is None:
             self.paces[number.phone] = Pace(number.mps)
+        elif pace.mps != number.mps:
+            self.paces[number.phone] = pace.at(number.mps, number.updated_ms)
 
     def _new_number(
         self, sid: str, account_id: int, phone: str, settings: NumberSettings, now_ms: int
@@ -186,19 +202,23 @@ class Accounts:
         number_id = max((number.id for number in self.numbers.values()), default=0) + 1
         return Number(number_id, sid, account_id, phone, None, now_ms, now_ms, settings)
 
-    def _new_pepper(self, account_id: int, epoch: int) -> Pepper:
-        """A month's pepper, once a month an account: durable before the first tag."""
+    def _new_pepper(self, account_id: int, purpose: str, epoch: int) -> Pepper:
+        """A pepper, once a month an account, or once a purpose: durable before the first tag."""
         ref, image = self._keyring.new_pepper(account_id)
         self._slots.write([(ref, image)], ())
-        self._write(lambda db: db.do("insert_pepper", account_id, SEARCH, epoch, ref))
-        return self._add_pepper(account_id, epoch, ref)
+        self._write(lambda db: db.do("insert_pepper", account_id, purpose, epoch, ref))
+        return self._add_pepper(account_id, purpose, epoch, ref)
 
-    def _add_pepper(self, account_id: int, epoch: int, ref: KeyRef) -> Pepper:
+    def _add_pepper(self, account_id: int, purpose: str, epoch: int, ref: KeyRef) -> Pepper:
         key = self._keyring.unwrap_key(account_id, ref)
         if key is None:
             raise Defect(f"a pepper of account {account_id} is gone while its row is not")
         self.key_refs.add(ref)
-        pepper = self.keys[account_id].peppers[epoch] = Pepper(key)
+        keys, pepper = self.keys[account_id], Pepper(key)
+        if epoch == LASTING:
+            keys.lasting[purpose] = pepper
+        else:
+            keys.peppers[epoch] = pepper
         return pepper
 
 

@@ -61,12 +61,15 @@ class Batch:
     """Everything one transaction writes."""
 
     __slots__ = (
+        "address_rows",
+        "addressed",
         "births",
         "commit_s",
         "deletes",
         "drops",
         "forget_address",
         "forget_content",
+        "named",
         "newborn",
         "others",
         "refused",
@@ -82,7 +85,10 @@ class Batch:
         self.others = Part(loop)
         self.newborn: list[Message] = []
         self.rows: list[Row] = []  # of the newborn, sealed when the batch is taken
+        self.named: list[Row] = []  # idempotency keys of some of the newborn
         self.updates: dict[int, Message] = {}  # by key: the latest whole state wins
+        self.addressed: list[Message] = []
+        self.address_rows: list[Row] = []
         self.drops: list[TaskRef] = []
         self.forget_content: list[tuple[int, KeyRef]] = []
         self.forget_address: list[tuple[int, KeyRef]] = []
@@ -248,8 +254,10 @@ class GroupCommit:
         if not batch.refused:
             db.many("insert_message", batch.rows)
             db.many("put_task", batch.births.puts)
+            db.many("put_idempotency", batch.named)
         db.many("put_task", batch.others.puts)
         db.many("update_message", [update_row(message) for message in batch.updates.values()])
+        db.many("address_message", batch.address_rows)
         db.many("drop_task", batch.drops)
         db.many("forget_content", batch.forget_content)
         db.many("forget_address", batch.forget_address)

@@ -7,18 +7,21 @@ from hushwire.vault.keyring import AccountCipher
 from hushwire.vault.lookup import Pepper, day_of, month_of
 
 SEARCH = "msg-search"
+LASTING = 0  # the epoch of a pepper that is not of one month
 
 
 class AccountKeys:
     """One account's cipher and its peppers for message search, by month."""
 
     def __init__(
-        self, cipher: AccountCipher, entropy: Entropy, new_pepper: Callable[[int, int], Pepper]
-    ) -> None:
+        self, cipher: AccountCipher, entropy: Entropy,
+        new_pepper: Callable[[int, str, int], Pepper],
+    ) -> None:  # fmt: skip
         self.cipher = cipher
         self.entropy = entropy
         self._new_pepper = new_pepper
-        self.peppers: dict[int, Pepper] = {}
+        self.peppers: dict[int, Pepper] = {}  # of message search, by month
+        self.lasting: dict[str, Pepper] = {}  # of what outlives a month, by purpose
         self._day = -1
         self._today: Pepper | None = None
         self._senders: dict[str, int] = {}
@@ -28,7 +31,9 @@ class AccountKeys:
         day = day_of(at_ms)
         if day != self._day:  # a month is worked out once a day, not once a message
             epoch = month_of(at_ms)
-            found = self.peppers.get(epoch) or self._new_pepper(self.cipher.account_id, epoch)
+            found = self.peppers.get(epoch) or self._new_pepper(
+                self.cipher.account_id, SEARCH, epoch
+            )
             self._day, self._today = day, found
             self._senders.clear()
         assert self._today is not None
@@ -45,3 +50,8 @@ class AccountKeys:
     def known_pepper(self, at_ms: int) -> Pepper | None:
         """The pepper of that month, or None when nothing was ever indexed in it."""
         return self.peppers.get(month_of(at_ms))
+
+    def lasting_pepper(self, purpose: str) -> Pepper:
+        """The account's one pepper for a purpose; made, and durable, before it is first used."""
+        found = self.lasting.get(purpose)
+        return found or self._new_pepper(self.cipher.account_id, purpose, LASTING)

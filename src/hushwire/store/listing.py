@@ -25,7 +25,7 @@ class Listing:
     """A reading connection of its own, for worker threads."""
 
     def __init__(self, path: Path, accounts: Accounts, slots: Slots) -> None:
-        self._db = Database(path, readonly=True)
+        self._db = Database(path, readonly=True, alone=True)  # behind a lock
         self._accounts = accounts
         self._slots = slots
         self._lock = threading.Lock()

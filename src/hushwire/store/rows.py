@@ -2,16 +2,17 @@
 
 from typing import Final
 
-from msgspec import Struct, convert
+from msgspec import Struct, convert, json
+from msgspec.structs import astuple
 
-from hushwire.domain.message import Direction, Message, Status
+from hushwire.domain.message import INBOUND, Direction, Message, Status
 from hushwire.domain.sid import MessageId, message_sid
 from hushwire.domain.task import Task
 from hushwire.private import Private
 from hushwire.store.engine import Row
 from hushwire.store.keys import AccountKeys
 from hushwire.vault.lookup import day_of
-from hushwire.vault.seal import open_sealed, seal
+from hushwire.vault.seal import open_sealed, seal, wrap
 from hushwire.vault.slots import KeyRef, Slots
 
 IN_DOUBT: Final = 1
@@ -24,34 +25,35 @@ OBFUSCATE: Final = 16
 def flags_of(message: Message) -> int:
     """The yes-or-no facts of a message in one column."""
     return (
-        IN_DOUBT * message.in_doubt
-        | SETTLED * message.settled
-        | PROVIDE_FEEDBACK * message.provide_feedback
-        | DISCARD * message.discard
-        | OBFUSCATE * message.obfuscate
+        (IN_DOUBT if message.in_doubt else 0)
+        | (SETTLED if message.settled else 0)
+        | (PROVIDE_FEEDBACK if message.provide_feedback else 0)
+        | (DISCARD if message.discard else 0)
+        | (OBFUSCATE if message.obfuscate else 0)
     )
 
 
 def birth_row(message: Message, keys: AccountKeys, images: list[tuple[KeyRef, bytes]]) -> Row:
     """The row of a new message; the images of its two keys are added to `images`."""
-    assert message.from_ is not None
     assert message.to is not None
     assert message.body is not None
     content_key, address_key = message.content_key, message.address_key
     assert content_key is not None
     assert address_key is not None
-    from_, to = message.from_.reveal(), message.to.reveal()
+    from_ = message.from_.reveal() if message.from_ is not None else ""  # not yet chosen
+    to = message.to.reveal()
     callback = message.callback.reveal() if message.callback is not None else ""
+    extras = message.extras.reveal() if message.extras is not None else ""
     sid = message.sid.encode()
     random = keys.entropy.bytes(112)  # two keys with their nonces, and two nonces
-    content_dek, image = keys.cipher.new_key(content_key, random[:44])
-    images.append((content_key, image))
-    address_dek, image = keys.cipher.new_key(address_key, random[44:88])
-    images.append((address_key, image))
-    content = f"{callback}\n{message.body.reveal()}".encode("utf-8", "surrogatepass")
-    inbound = message.direction is Direction.INBOUND
+    content_dek, address_dek = random[:32], random[44:76]
+    wrapper, account_id = keys.cipher.wrapper, message.account_id
+    images.append((content_key, wrap(wrapper, account_id, content_key, content_dek, random[32:44])))
+    images.append((address_key, wrap(wrapper, account_id, address_key, address_dek, random[76:88])))
+    content = f"{callback}\n{extras}\n{message.body.reveal()}".encode("utf-8", "surrogatepass")
+    inbound = message.direction is INBOUND
     own, person = (to, from_) if inbound else (from_, to)
-    own_tag = keys.sender_tag(own, message.created_ms)
+    own_tag = keys.sender_tag(own, message.created_ms) if own else None
     person_tag = keys.pepper(message.created_ms).tag8(person)
     return (
         message.key,
@@ -79,7 +81,28 @@ def birth_row(message: Message, keys: AccountKeys, images: list[tuple[KeyRef, by
         message.lane,
         message.callback_lane,
         message.history,
+        message.price,
+        _rare(message) if message.service or message.media or message.send_at_ms else None,
     )
+
+
+def _rare(message: Message) -> str:
+    return json.encode(Rare(message.service, message.media, message.send_at_ms)).decode()
+
+
+def address_row(message: Message, keys: AccountKeys, slots: Slots) -> Row | None:
+    """What `address_message` writes once the sender is chosen; None when the key is gone."""
+    assert message.from_ is not None
+    assert message.to is not None
+    ref = message.address_key
+    dek = slots.unwrap(keys.cipher.wrapper, keys.cipher.account_id, ref) if ref else None
+    if dek is None:
+        return None
+    from_, nonce = message.from_.reveal(), keys.entropy.bytes(12)
+    address = f"{from_}\n{message.to.reveal()}".encode()
+    tag = keys.sender_tag(from_, message.created_ms)
+    sealed = seal(dek, address, b"address" + message.sid.encode(), nonce)
+    return message.key, sealed, tag, ref, message.from_shown
 
 
 def update_row(message: Message) -> Row:
@@ -92,18 +115,25 @@ def update_row(message: Message) -> Row:
         message.attempt,
         flags_of(message),
         message.history,
+        message.price,
     )
 
 
 def task_row(task: Task, *, held: bool) -> Row:
-    return (
-        task.record, task.number, task.kind, task.lane, task.due_ms, task.attempt,
-        task.detail, task.ref, int(held),
-    )  # fmt: skip
+    row: Row = astuple(task)
+    return row if held is task.held else (*row[:-1], held)
 
 
 def read_task(row: object) -> Task:
     return convert(row, Task, strict=False)  # `held` is 0 or 1 in the table
+
+
+class Rare(Struct, frozen=True, omit_defaults=True):
+    """What few messages have, and what is no secret."""
+
+    service: str | None = None
+    media: int = 0
+    send_at_ms: int = 0
 
 
 class MessageRow(Struct, array_like=True):
@@ -134,6 +164,11 @@ class MessageRow(Struct, array_like=True):
     lane: int
     callback_lane: int
     history: str
+    price: int | None
+    rare: str | None
+
+
+_NOT_RARE: Final = Rare()
 
 
 def read_row(row: object) -> MessageRow:
@@ -151,8 +186,10 @@ def read_message(row: MessageRow, keys: AccountKeys, slots: Slots) -> Message | 
     address = _open(row.address, row.address_key, b"address", sid, keys, slots)
     if address is None and row.from_shown is None:
         return None
-    url, _, text = (content or "").partition("\n")
+    url, _, rest = (content or "").partition("\n")
+    extras, _, text = rest.partition("\n")
     from_, _, to = (address or "").partition("\n")
+    rare = _NOT_RARE if row.rare is None else json.decode(row.rare, type=Rare)
     return Message(
         key=row.key,
         tail=row.tail,
@@ -160,7 +197,7 @@ def read_message(row: MessageRow, keys: AccountKeys, slots: Slots) -> Message | 
         account_id=row.account_id,
         direction=row.direction,
         status=row.status,
-        from_=Private(from_) if address is not None else None,
+        from_=Private(from_) if from_ else None,
         to=Private(to) if address is not None else None,
         body=Private(text) if content is not None else None,
         callback=Private(url) if url else None,
@@ -183,6 +220,11 @@ def read_message(row: MessageRow, keys: AccountKeys, slots: Slots) -> Message | 
         lane=row.lane,
         callback_lane=row.callback_lane,
         history=row.history,
+        service=rare.service,
+        extras=Private(extras) if extras else None,
+        media=rare.media,
+        send_at_ms=rare.send_at_ms,
+        price=row.price,
     )
 
 

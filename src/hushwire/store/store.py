@@ -8,13 +8,13 @@ message are always applied to its latest state.
 import asyncio
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from hushwire.clock import Entropy
-from hushwire.domain.message import Change, Message, is_finished
+from hushwire.domain.message import SLOTS, Change, Message, is_finished
 from hushwire.domain.sid import MessageId, Mint, parse_message_sid
 from hushwire.domain.task import Task, TaskKind
 from hushwire.errors import Misconfigured
@@ -22,7 +22,9 @@ from hushwire.observe import Metrics
 from hushwire.store.accounts import Accounts
 from hushwire.store.commit import Batch, GroupCommit, Part, Work
 from hushwire.store.engine import Database, Value
-from hushwire.store.rows import birth_row, read_message, read_row, read_task, task_row
+from hushwire.store.feedback import FeedbackTable
+from hushwire.store.idempotency import IdempotencyTable
+from hushwire.store.rows import address_row, birth_row, read_message, read_row, read_task, task_row
 from hushwire.vault.lookup import DAY_MS, day_of
 from hushwire.vault.slots import KeyRef, Slots
 
@@ -68,14 +70,6 @@ class _Nobody:
         return
 
 
-class Reserved(NamedTuple):
-    """What a message needs before it is born."""
-
-    ident: MessageId
-    content_key: KeyRef
-    address_key: KeyRef
-
-
 class Store:
     """One SQLite file and one vault, owned by this process."""
 
@@ -91,13 +85,13 @@ class Store:
         warm: int = 20_000,
         threaded: bool = True,
     ) -> None:
-        self._path = path
+        self.path = path
         self._slots = slots
         self._metrics = metrics
         self._warm = warm
-        self._db = Database(path)
+        self._db = Database(path, alone=True)  # of one thread at a time: GroupCommit has a lock
         self._db.migrate()
-        self._reader = Database(path, readonly=True)
+        self._reader = Database(path, readonly=True, alone=True)
         self._know_vault()
         self._ballast = path.with_name("ballast")
         self._fill_ballast()
@@ -106,11 +100,16 @@ class Store:
             make_room=self._drop_ballast, threaded=threaded,
         )  # fmt: skip
         self.accounts = Accounts(self._reader, self._commit.now, slots, root, entropy)
+        self.idempotency = IdempotencyTable(self._reader, self._commit)
+        self.feedback = FeedbackTable(self._reader, self._commit)
         self._mint = Mint(0, self._reader.one("last_key")[0] or 0, entropy.bytes)
         # Unfinished messages, and changes not yet on disk: key → latest state, None if deleted.
         self._memory: dict[int, Message | None] = {}
         self._spare: list[KeyRef] = []
         self.outlet: Outlet = _Nobody()
+        self.told: Callable[[Message], None] | None = None  # hears of every durable change
+        # Each is given every batch before it is written, and may add statements to it.
+        self.writers: list[Callable[[Batch], None]] = []
 
     def _know_vault(self) -> None:
         """A vault of another database opens nothing, and its sweep would destroy every key."""
@@ -121,18 +120,18 @@ class Store:
                 self._db.do("put_meta", VAULT_ID, vault_id)
         elif known != vault_id:
             raise Misconfigured(
-                f"database: the vault is not the one {self._path.name} was written with; restore "
+                f"database: the vault is not the one {self.path.name} was written with; restore "
                 "both together, correct database_url, or start with another data directory"
             )
 
     # -- births and changes ---------------------------------------------------------------
 
-    def reserve(self, now_ms: int) -> Reserved:
-        """An id and two vault keys for a message about to be recorded."""
+    def reserve(self, now_ms: int) -> tuple[MessageId, KeyRef, KeyRef]:
+        """For a message about to be recorded: its id, and the keys of its content and address."""
         spare = self._spare
         if not spare:  # slots in stock are blank on disk: a crash leaves nothing of them
             spare.extend(reversed(self._slots.allocate(SPARE_SLOTS)))
-        return Reserved(self._mint.next(now_ms), spare.pop(), spare.pop())
+        return self._mint.next(now_ms), spare.pop(), spare.pop()
 
     def record(self, changes: Sequence[Change], *, urgent: bool = False) -> "asyncio.Future[None]":
         """Write changes in the next group commit; the future ends when they are durable.
@@ -143,39 +142,54 @@ class Store:
         and other changes are not mixed in one call.
         """
         batch = self._commit.open_batch(urgent=urgent or changes[0].before is None)
-        part = batch.others
+        part, memory = batch.others, self._memory
+        rooms: dict[tuple[TaskKind, int], bool] = {}  # asked once for all of these changes
         for change in changes:
             before, after = change.before, change.after
-            if before is None:
-                assert after is not None
-                part = batch.births
-                batch.newborn.append(after)
-            elif after is None:
-                batch.deletes.append((before.key,))
-            elif after is not before:
-                batch.updates[after.key] = after
-                if change.shreds:
-                    _forget(batch, before, after)
-            key = after.key if after is not None else before.key if before is not None else 0
-            self._memory.pop(key, None)
-            self._memory[key] = after
-            batch.settled.append((key, after))
-            batch.drops.extend(change.drops)
-            batch.shreds.extend(change.shreds)
-            if after is None or change.shreds:
+            if after is None:
+                assert before is not None
+                key = before.key
+                batch.deletes.append((key,))
                 self.outlet.forget(key)
+            else:
+                key = after.key
+                if before is None:
+                    part = batch.births
+                    batch.newborn.append(after)
+                elif after is not before:
+                    batch.updates[key] = after
+                    if before.from_ is None and after.from_ is not None:
+                        batch.addressed.append(after)
+            if change.shreds:
+                batch.shreds.extend(change.shreds)
+                if before is not None and after is not None:
+                    _forget(batch, before, after)
+                    self.outlet.forget(key)
+            if change.drops:
+                batch.drops.extend(change.drops)
+            memory.pop(key, None)
+            memory[key] = after
+            batch.settled.append((key, after))
             if after is not None:
-                self._put(part, change.puts, after)
+                for task in change.puts:
+                    self._put(part, task, after, rooms)
         return part.done
 
-    def _put(self, part: Part, tasks: Iterable[Task], message: Message) -> None:
-        for task in tasks:
-            held = task.held and self.outlet.room(task.kind, task.lane) > 0
-            part.puts.append(task_row(task, held=held))
-            if held:
-                part.handed.append((task, message))
-            else:
-                self.outlet.note(task)
+    def _put(
+        self, part: Part, task: Task, message: Message, rooms: dict[tuple[TaskKind, int], bool]
+    ) -> None:
+        held = task.held
+        if held:
+            where = (task.kind, task.lane)
+            if where not in rooms:
+                rooms[where] = self.outlet.room(*where) > 0
+            held = rooms[where]
+        part.puts.append(task_row(task, held=held))
+        if held:
+            part.handed.append((task, message))
+        else:
+            self.outlet.note(task)
+            rooms.pop((task.kind, task.lane), None)  # what waits in the table goes first
 
     def backlog(self) -> int:
         """Messages that wait to be committed."""
@@ -188,6 +202,12 @@ class Store:
     def _seal(self, batch: Batch) -> None:
         keys, images = self.accounts.keys, batch.births.images
         batch.rows = [birth_row(born, keys[born.account_id], images) for born in batch.newborn]
+        for message in batch.addressed:  # their sender was chosen
+            row = address_row(message, keys[message.account_id], self._slots)
+            if row is not None:
+                batch.address_rows.append(row)
+        for write in self.writers:
+            write(batch)
 
     def _finished(self, batch: Batch) -> None:
         memory, outlet, metrics = self._memory, self.outlet, self._metrics
@@ -210,6 +230,11 @@ class Store:
                 memory.pop(born.key, None)
         if len(memory) > self._warm + COOL_BATCH:
             self._cool()
+        if self.told is not None:
+            unborn = {born.key for born in batch.newborn} if batch.refused else ()
+            for key, after in batch.settled:
+                if after is not None and key not in unborn:
+                    self.told(after)
 
     def _cool(self) -> None:
         """Forget the oldest unfinished messages; they are read again when needed."""
@@ -315,7 +340,8 @@ class Store:
     def drop(self, tasks: Sequence[Task]) -> "asyncio.Future[None]":
         """These tasks are done."""
         batch = self._commit.open_batch(urgent=False)
-        batch.drops.extend((task.record, task.number) for task in tasks)
+        for task in tasks:
+            batch.drops.append((task.record, task.number))
         return batch.others.done
 
     def resume_paces(self, now_ms: int) -> None:
@@ -338,6 +364,16 @@ class Store:
         batch.work.append(work)
         await batch.others.done
 
+    def write_now(self, work: Work) -> None:
+        """Statements that are durable when this returns; for what is rare."""
+        self._commit.now(work)
+
+    def append(self, work: Work) -> "asyncio.Future[None]":
+        """Statements to run in the next commit, that of this tick's changes; nobody waits long."""
+        batch = self._commit.open_batch(urgent=False)
+        batch.work.append(work)
+        return batch.others.done
+
     # -- the server's own -----------------------------------------------------------------
 
     def get_meta(self, name: str) -> str | None:
@@ -349,7 +385,7 @@ class Store:
 
     def free_bytes(self) -> int:
         """What is left on the disk of the database, without what the ballast gave up."""
-        stat = os.statvfs(self._path.parent)
+        stat = os.statvfs(self.path.parent)
         free = stat.f_bavail * stat.f_frsize
         return max(0, free - BALLAST_BYTES) if self._given_up else free
 
@@ -377,7 +413,7 @@ class Store:
         batch.forget_content.extend(contents)
         batch.forget_address.extend(addresses)
         for key, _ in rows:
-            batch.drops.extend((key, number) for number in range(6))
+            batch.drops.extend((key, number) for number in SLOTS)
         batch.work.append(lambda db: db.many("finish_delete", rows))
         await batch.others.done
 

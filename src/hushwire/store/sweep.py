@@ -9,14 +9,17 @@ the background after every start and looks only at keys that were there at the s
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final, NoReturn
 
 from msgspec import Struct
 
+from hushwire.clock import Clock
 from hushwire.store.engine import Database
 from hushwire.store.store import Store
 from hushwire.vault.slots import KeyRef, Slots
 
 _CHUNK = 5_000
+_EVERY_S: Final = 3_600.0
 
 
 class Swept(Struct, frozen=True):
@@ -37,6 +40,7 @@ async def sweep(store: Store, path: Path, slots: Slots) -> Swept:
     def referenced() -> Iterator[KeyRef]:
         yield from account_keys
         db = Database(path, readonly=True)
+        yield from (ref for (ref,) in db.rows("media_keys"))
         last = -1
         while chunk := list(db.rows("key_refs", last, _CHUNK)):
             for key, content_key, address_key, shown in chunk:
@@ -59,3 +63,10 @@ async def sweep(store: Store, path: Path, slots: Slots) -> Swept:
     if contents or addresses or rows:
         await store.finish(contents, addresses, rows)
     return Swept(len(orphans), len(contents) + len(addresses), len(rows))
+
+
+async def sweep_hourly(store: Store, clock: Clock) -> NoReturn:
+    """Forget what expired, for ever. What waits for its hour does not count any more already."""
+    while True:
+        await store.idempotency.drop_expired(clock.now_ms())
+        await asyncio.sleep(_EVERY_S)

@@ -41,12 +41,20 @@ CREATE TABLE number (
     updated_ms INTEGER NOT NULL
 );
 
--- Peppers of the keyed phone index, one an account, purpose and month: destroying the
--- pepper destroys every index value made with it.
+-- Services, applications, templates and the like: what an account set up, sealed whole.
+CREATE TABLE owned (
+    sid        TEXT NOT NULL UNIQUE,
+    kind       TEXT NOT NULL,
+    account_id INTEGER NOT NULL REFERENCES account (id),
+    content    BLOB NOT NULL
+);
+
+-- Peppers of the keyed indexes, one an account, purpose and month: destroying the pepper
+-- destroys every index value made with it.
 CREATE TABLE pepper (
     account_id INTEGER NOT NULL,
     purpose    TEXT NOT NULL,
-    epoch      INTEGER NOT NULL,  -- yyyymm
+    epoch      INTEGER NOT NULL,  -- yyyymm; 0: not of one month
     key_ref    INTEGER NOT NULL,
     PRIMARY KEY (account_id, purpose, epoch)
 ) WITHOUT ROWID;
@@ -65,7 +73,7 @@ CREATE TABLE message (
     error_code    INTEGER,
     attempt       INTEGER NOT NULL,
     flags         INTEGER NOT NULL,  -- bits: see store/rows.py
-    content       BLOB,              -- sealed: callback URL and body; NULL once forgotten
+    content       BLOB,              -- sealed: callback URL, extras, body; NULL once forgotten
     content_key   INTEGER,           -- vault key reference: slot << 32 | generation
     address       BLOB,              -- sealed: from and to
     address_key   INTEGER,
@@ -76,7 +84,9 @@ CREATE TABLE message (
     to_tag        INTEGER,
     lane          INTEGER NOT NULL,
     callback_lane INTEGER NOT NULL,
-    history       TEXT NOT NULL      -- a line a change: fact, Unix ms, error code
+    history       TEXT NOT NULL,     -- a line a change: fact, Unix ms, error code
+    price         INTEGER,           -- 1/100,000 of the currency; NULL until it is known
+    rare          TEXT               -- JSON of what few messages have: see store/rows.py
 );
 
 CREATE INDEX message_account ON message (account_id);
@@ -123,3 +133,77 @@ CREATE TABLE feedback (
 CREATE TRIGGER feedback_goes AFTER DELETE ON message BEGIN
     DELETE FROM feedback WHERE record = old.key;
 END;
+
+-- Who wants no more messages: keyed hashes of 16 bytes, no numbers. They outlive the messages.
+CREATE TABLE optout (
+    account_id INTEGER NOT NULL,
+    scope      TEXT NOT NULL,     -- SID of the number or the service that is not to write
+    tag        BLOB NOT NULL,
+    keyword    TEXT NOT NULL,     -- what was said; "api" when it was told us otherwise
+    at_ms      INTEGER NOT NULL,
+    PRIMARY KEY (account_id, scope, tag)
+) WITHOUT ROWID;
+
+-- Which sender of a service a person knows: keyed hashes, no numbers.
+CREATE TABLE sticky (
+    account_id INTEGER NOT NULL,
+    service    TEXT NOT NULL,
+    tag        BLOB NOT NULL,
+    sender     TEXT NOT NULL,     -- the account's own address
+    used_day   INTEGER NOT NULL,  -- UTC day of the last message
+    PRIMARY KEY (account_id, service, tag)
+) WITHOUT ROWID;
+
+CREATE INDEX sticky_used ON sticky (used_day);
+
+-- Alerts, events, deliveries: what happened, a line each, for as long as its kind is kept.
+CREATE TABLE entry (
+    id         INTEGER PRIMARY KEY,
+    sid        TEXT NOT NULL UNIQUE,
+    kind       TEXT NOT NULL,
+    account_id INTEGER NOT NULL,
+    at_ms      INTEGER NOT NULL,
+    subject    TEXT,              -- SID of what it is about
+    content    BLOB NOT NULL      -- sealed
+);
+
+CREATE INDEX entry_account ON entry (account_id, kind, at_ms);
+CREATE INDEX entry_subject ON entry (subject) WHERE subject IS NOT NULL;
+
+-- What is to be posted beside status callbacks. Nothing private: it is made when its turn comes.
+CREATE TABLE outbox (
+    id         INTEGER PRIMARY KEY,
+    lane       TEXT NOT NULL,     -- SID of the debugger webhook or sink
+    account_id INTEGER NOT NULL,
+    subject    TEXT NOT NULL,     -- SID of what it tells of
+    detail     TEXT NOT NULL,
+    due_ms     INTEGER NOT NULL,
+    attempt    INTEGER NOT NULL
+);
+
+CREATE INDEX outbox_lane ON outbox (lane, due_ms);
+
+-- What an account used, a line a day and category.
+CREATE TABLE usage (
+    account_id INTEGER NOT NULL,
+    day        INTEGER NOT NULL,  -- UTC
+    category   TEXT NOT NULL,
+    count      INTEGER NOT NULL,  -- messages
+    usage      INTEGER NOT NULL,  -- segments
+    price      INTEGER NOT NULL,  -- 1/100,000 of the currency
+    PRIMARY KEY (account_id, day, category)
+) WITHOUT ROWID;
+
+-- Media of messages. The file itself lies in the object store, sealed under `key_ref`.
+CREATE TABLE media (
+    sid          TEXT PRIMARY KEY,
+    record       INTEGER NOT NULL,  -- the message's key
+    account_id   INTEGER NOT NULL,
+    position     INTEGER NOT NULL,  -- from 0
+    content_type TEXT NOT NULL,
+    size         INTEGER NOT NULL,  -- bytes
+    name         TEXT NOT NULL,     -- of the object: chance
+    key_ref      INTEGER NOT NULL,  -- vault key reference
+    created_ms   INTEGER NOT NULL,
+    UNIQUE (record, position)
+) WITHOUT ROWID;

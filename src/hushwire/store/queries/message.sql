@@ -3,15 +3,20 @@
 INSERT INTO message (
     key, tail, prefix, account_id, direction, status, segments, updated_ms, sent_ms, expires_ms,
     error_code, attempt, flags, content, content_key, address, address_key, from_shown, to_shown, day,
-    from_tag, to_tag, lane, callback_lane, history
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+    from_tag, to_tag, lane, callback_lane, history, price, rare
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: update_message
 -- A fact changed it: the whole mutable state of the latest change.
 UPDATE message
 SET status = ?2, updated_ms = ?3, sent_ms = ?4, error_code = ?5, attempt = ?6, flags = ?7,
-    history = ?8
+    history = ?8, price = ?9
 WHERE key = ?1;
+
+-- name: address_message
+-- Its sender was chosen: the address is sealed again, with the sender's index value.
+UPDATE message SET address = ?2, from_tag = ?3, from_shown = ?5
+WHERE key = ?1 AND address_key = ?4;
 
 -- name: forget_content
 -- The content key is destroyed: drop what it sealed.

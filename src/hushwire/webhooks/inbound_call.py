@@ -1,0 +1,73 @@
+"""One inbound webhook request, with the immediate retries that its URL asks for (6.5)."""
+
+import asyncio
+from typing import Final, Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from hushwire.domain.account import Account
+from hushwire.domain.alert import code_of_failure
+from hushwire.domain.incoming import Method
+from hushwire.outbound import Answer, Failure, Limits
+from hushwire.webhooks.inbound_form import Params, Request, request_of
+from hushwire.webhooks.overrides import split
+
+_BAD_URL: Final = 11100
+_NO_URL: Final = Failure("refused_by_guard", "syntax")
+
+
+class Client(Protocol):
+    """What is needed of an HTTP client."""
+
+    async def request(
+        self, method: str, url: str, headers: dict[str, str], body: bytes, limits: Limits
+    ) -> Answer | Failure: ...
+
+    def close(self) -> None: ...
+
+
+class Called(Struct, frozen=True):
+    """A request that was made, and how it ended. Private but for `code` and `http_status`."""
+
+    method: Method
+    url: str  # without fragment, and without what a GET appended
+    result: Answer | Failure
+    form: bytes = b""
+
+    @property
+    def http_status(self) -> int | None:
+        return self.result.status if isinstance(self.result, Answer) else None
+
+    @property
+    def code(self) -> int | None:
+        """What the account is alerted of (3.6); None when it was answered with 2xx."""
+        if isinstance(self.result, Answer):
+            return None if 200 <= self.result.status < 300 else code_of_failure("status")
+        if self.result.kind == "refused_by_guard" and self.result.detail != "address":
+            return _BAD_URL
+        return code_of_failure(self.result.kind)
+
+
+async def call(
+    client: Client, account: Account, method: Method, url: str, params: Params, token: str
+) -> Called:
+    """Ask `url`, which may have a fragment. Its time counts for all attempts together."""
+    base, overrides = split(url)
+    request = request_of(method, base, params, account.auth_token.reveal(), token)
+    if request is None:
+        return Called(method, base, _NO_URL)
+    loop = asyncio.get_running_loop()
+    end = loop.time() + overrides.limits.total_ms / 1000
+    limits, retries = overrides.limits, overrides.retries
+    while True:
+        result = await _ask(client, request, limits)
+        left_ms = int((end - loop.time()) * 1000)
+        if not retries or left_ms <= 0 or not overrides.retries_on(result):
+            return Called(method, base, result, request.form)
+        retries -= 1
+        limits = replace(limits, total_ms=left_ms)
+
+
+async def _ask(client: Client, request: Request, limits: Limits) -> Answer | Failure:
+    return await client.request(request.method, request.url, request.headers, request.body, limits)
