@@ -109,7 +109,7 @@ def test_unknown_parameters_and_those_without_effect_are_ignored(server: Running
         SendAsMms="false",
     )  # fmt: skip
     assert made["body"] == "Hello Ada"
-    assert "tags" not in made
+    assert made["tags"] == {"a": "b"}
 
 
 @pytest.mark.parametrize("seconds", ["1", "14400", "36000"])

@@ -28,7 +28,7 @@ def test_every_change_is_told_in_order(server: RunningServer) -> None:
     assert told.pop("expires_at") > times[0]
     assert told == {
         "sid": sent.sid, "status": "undelivered", "in_doubt": False, "finished": True,
-        "attempts": 1,
+        "attempts": 1, "feedback": None,
     }  # fmt: skip
 
 

@@ -84,10 +84,10 @@ def test_a_foreign_account_is_as_unknown_as_none(server: RunningServer, account:
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/2010-04-01", "/2010-04-01/", "/2010-04-01/Accounts/{sid}/Calls.json",
+    ["/", "/2010-04-01/", "/2010-04-01/Accounts/{sid}/Calls.json",
      "/2010-04-01/Accounts/{sid}/Messages", "/2010-04-01/Accounts/{sid}/Messages.xml",
      "/2010-04-01/Accounts/{sid}/Messages.json/", "/2010-04-01/Accounts/{sid}/messages.json",
-     "/2010-04-01/Accounts/{sid}/SMS/Messages.json", "/v1/Services", "/hushwire/v1/actions",
+     "/2010-04-01/Accounts/{sid}/SMS/Messages.json", "/v1/Flows", "/hushwire/v1/actions",
      "/2010-04-01/Accounts/{sid}/Messages/SM%2F..%2F..json", "/favicon.ico"],
 )  # fmt: skip
 def test_what_is_not_served_is_not_found(server: RunningServer, path: str) -> None:

@@ -108,9 +108,9 @@ def test_a_list_reaches_back_400_days(clocked: RunningServer) -> None:
     for path in (everything, by_to):
         assert [m["sid"] for m in get(clocked, path)["messages"]] == [sid]
     assert [m.sid for m in clocked.client().messages.list(to=to)] == [sid]
+    sent = get(clocked, messages(clocked, sid))["date_sent"]
     clocked.advance(2 * DAY_S)
     for path in (everything, by_to, f"{by_to}&PageToken=PBSM{'0' * 32}"):
         assert get(clocked, path)["messages"] == []
-    sent = get(clocked, messages(clocked, sid))["date_sent"]
     answer = clocked.request("GET", f"{everything}?DateSent={quote(sent)}")
     assert_refused(answer, 400, 20004)

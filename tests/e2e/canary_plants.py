@@ -10,6 +10,7 @@ from canary_search import Canaries
 from real_process import FORM, Process
 
 from harness import Receiver
+from picture_host import PNG, PictureHost
 
 JSON = {"Content-Type": "application/json"}
 
@@ -21,6 +22,7 @@ class Planter:
         self.server = server
         self.canaries = canaries
         self.receiver = receiver
+        self.pictures = PictureHost()
         self.sids: dict[str, str] = {}  # label → SID
 
     def create(self, label: str, expect: int = 201, **fields: str) -> None:
@@ -47,6 +49,7 @@ class Planter:
     def everything(self) -> None:
         self.messages()
         self.callbacks()
+        self.media()
         self.refused_creates()
         self.reads()
         self.sandbox()
@@ -86,6 +89,26 @@ class Planter:
             self.create(label, StatusCallback=self.receiver.url(f"/500/{text(f'{label}: path')}"))
         self.create("bad url", expect=400, StatusCallback=f"ftp://{text('bad url: host')}/x")
 
+    def media(self) -> None:
+        """Files with secrets in their bytes, names and URLs; some that cannot be had."""
+        text, files = self.canaries.text, self.pictures.files
+        for label in ("media", "media deleted", "media redacted", "media refused", "media in"):
+            path = f"/{text(f'{label}: name')}.png"
+            content = PNG + text(f"{label}: bytes").encode() * 9_000
+            files[path] = ("text/html" if label == "media refused" else "image/png", content)
+            url = self.pictures.url(f"{path}?{text(f'{label}: query')}=1")
+            if label != "media in":
+                self.create(label, MediaUrl=url)
+                continue
+            phone = quote(self.canaries.number(f"{label}: from"))
+            sent = {"to": self.server.number, "media_urls": [url]}
+            status, answer = self.server.json("POST", f"/sandbox/phones/{phone}/messages", sent)
+            assert status == 201
+            self.sids[label] = answer["sid"]
+        self.create("no media", MediaUrl=f"{nobody()}/{text('no media: path')}")
+        user = self.pictures.url("/cat.png").replace("://", f"://{text('media: user')}:x@")
+        self.create("media user", MediaUrl=user)
+
     def refused_creates(self) -> None:
         """Creates that are refused late or early; what they carried must not stay either."""
         text = self.canaries.text
@@ -99,7 +122,7 @@ class Planter:
         self.create("retention", expect=400, ContentRetention=text("retention: value"))
         self.create("validity", expect=400, ValidityPeriod=text("validity: value"))
         self.create("flag", expect=400, ProvideFeedback=text("flag: value"))
-        self.create("media", expect=400, MediaUrl=f"https://example.com/{text('media: url')}")
+        self.create("bad media", expect=400, MediaUrl=f"ftp://{text('bad media: host')}/a.png")
         self.create("template", expect=400, ContentVariables=text("template: variables"))
         self.create("tags", Tags=json.dumps({"who": text("tags: value")}))
         self.create("unknown", **{text("unknown: name"): text("unknown: value")})

@@ -10,7 +10,10 @@ from urllib.parse import quote, urlsplit
 
 from real_process import FORM, Process
 
+from picture_host import PictureHost
+
 OLD_S = 0.15  # a message of this age is most likely delivered
+WITH_MEDIA = 0.1  # of all messages
 
 
 class Load:
@@ -28,6 +31,7 @@ class Load:
         self.redacted: set[str] = set()  # answered 200
         self.failures: list[str] = []  # answers that no kill explains
         self._callback = callback
+        self.pictures = PictureHost()  # until the last message was settled
         self._old: list[str] = []  # promised, and not yet asked to be forgotten
         self._lock = threading.Lock()
         self._target: Process | None = None
@@ -74,7 +78,10 @@ class Load:
             return
         to = f"+1415555{chance.randrange(100, 200):04}"
         form = f"To={quote(to)}&From={quote(link.number)}&Body=Load&StatusCallback="
-        status, body = link.ask("POST", link.messages, form + quote(self._callback, safe=""))
+        form += quote(self._callback, safe="")
+        if chance.random() < WITH_MEDIA:
+            form += f"&MediaUrl={quote(self.pictures.url('/cat.png'), safe='')}"
+        status, body = link.ask("POST", link.messages, form)
         if status == 201:
             sid = json.loads(body)["sid"]
             with self._lock:

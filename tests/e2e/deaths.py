@@ -7,7 +7,16 @@ from typing import Self
 
 from callback_sink import Sink
 from client_load import Load
-from promise_checker import Found, Wire, check, live_keys, named_keys, read_database
+from promise_checker import (
+    Found,
+    Wire,
+    check,
+    live_keys,
+    named_keys,
+    named_objects,
+    objects,
+    read_database,
+)
 from real_process import Process
 
 HOUR_S = 3_600
@@ -35,6 +44,7 @@ class Story:
     def __exit__(self, *_: object) -> None:
         """Nothing outlives a story, however it ends."""
         self.load.close()
+        self.load.pictures.close()
         self.sink.close()
         process = self.server.process
         if process is not None and process.poll() is None:
@@ -79,6 +89,7 @@ class Story:
             settle(self.server)
             # The sweep runs beside the first requests: it is over when the two agree.
             _wait(lambda: live_keys(data) == named_keys(data), "the sweep did not end")
+            _wait(lambda: objects(data) == named_objects(data), "objects and rows of media differ")
             assert self.server.stop() == 0, self.server.log.read_text()
         return check(data, self.load, self.wire, self.sink.noted)
 

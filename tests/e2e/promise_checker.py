@@ -164,9 +164,22 @@ def named_keys(data: Path) -> set[int]:
             for (ref,) in db.execute(
                 "SELECT content_key FROM message UNION SELECT address_key FROM message"
                 " UNION SELECT key_ref FROM account UNION SELECT key_ref FROM pepper"
+                " UNION SELECT key_ref FROM media"
             )
             if ref is not None
         }
+
+
+def named_objects(data: Path) -> set[str]:
+    """Every object that a row of media names."""
+    with closing(_open(data)) as db:
+        return {name for (name,) in db.execute("SELECT name FROM media")}
+
+
+def objects(data: Path) -> set[str]:
+    """Every object in the folder."""
+    found = {path.name for path in (data / "media").rglob("*") if path.is_file()}
+    return found - {"place"}
 
 
 def live_keys(data: Path) -> set[int]:

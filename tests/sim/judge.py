@@ -12,7 +12,7 @@ from hushwire.store.engine import Database
 from hushwire.store.sweep import Swept, sweep
 from hushwire.vault.keyring import load_or_create_root
 from hushwire.vault.slots import Slots
-from sim.world import PHONES, RANK, Asked, Attempt, World
+from sim.world import PHONES, POOL, RANK, Asked, Attempt, World
 
 BODY: Final = b"canary "  # how each begins
 NUMBER: Final = re.compile(rb"1415555\d")  # masked ones go on with X
@@ -28,6 +28,8 @@ class Verdict(Struct):
     expired: int = 0
     calls: int = 0
     called_again: int = 0  # the same callback, after a failure or a crash
+    canceled: int = 0
+    scheduled: int = 0  # and sent
 
 
 class Line(Struct, frozen=True):
@@ -49,6 +51,7 @@ async def judge(world: World) -> Verdict:
     verdict.called_again = len(world.endpoints.attempts) - len(
         {(attempt.sid, attempt.status) for attempt in world.endpoints.attempts}
     )
+    senders: dict[str, str] = {}
     for asked in world.asked:
         message = world.server.store.find(world.server.account.id, asked.sid)
         if message is None:
@@ -58,6 +61,7 @@ async def judge(world: World) -> Verdict:
             verdict.kept += 1
             history = replay(message)
             judge_life(asked, message, history, asked.key in accepted, verdict)
+            judge_sender(asked, message, history, senders, verdict)
             judge_content(world, asked, message, verdict)
             judge_calls(asked, calls[asked.sid], history)
     judge_disk(world)
@@ -85,7 +89,7 @@ def judge_absent(world: World, asked: Asked, verdict: Verdict) -> None:
 def replay(message: Message) -> list[Line]:
     """The history, each step one that the table allows; it leads to the status."""
     lines: list[Line] = []
-    status = Status.QUEUED
+    status = Status(message.history.split(" ", 1)[0])
     for number, text in enumerate(message.history.splitlines()):
         name, at_ms, _ = text.split()
         if number and name != "redacted":
@@ -107,7 +111,11 @@ def judge_life(
     handed = any(line.name == "handed" for line in history)
     behaviour = PHONES[asked.to]
     verdict.in_doubt += doubted
-    if not accepted:
+    if asked.canceled or status is Status.CANCELED:
+        assert asked.cancel_asked, f"{sid} was canceled by nobody"
+        assert (accepted, status) == (False, Status.CANCELED), f"{sid}: {status}, canceled"
+        verdict.canceled += 1
+    elif not accepted:
         if doubted:
             assert (status, code) == (Status.UNDELIVERED, 30008), f"{sid}: {status} {code}"
         else:
@@ -122,6 +130,21 @@ def judge_life(
         assert (status, code) == (Status.UNDELIVERED, ERROR_CODES[behaviour]), f"{sid}: {status}"
     else:
         assert (status, code) == (Status.DELIVERED, None), f"{sid}: {status} {code}"
+
+
+def judge_sender(
+    asked: Asked, message: Message, history: list[Line], senders: dict[str, str], verdict: Verdict
+) -> None:
+    """Chosen once, of the pool, the same for the same person; and not before its time."""
+    chosen = [line for line in history if line.name == "chosen"]
+    assert len(chosen) <= 1, f"{asked.sid}: two senders"
+    if not chosen:
+        return
+    sender = message.from_.reveal() if message.from_ is not None else message.from_shown
+    assert sender in POOL, asked.sid
+    assert senders.setdefault(asked.to, sender) == sender, f"{asked.sid}: another sender"
+    assert chosen[0].at_ms >= asked.send_at_ms, f"{asked.sid} went too early"
+    verdict.scheduled += asked.send_at_ms > 0
 
 
 def judge_content(world: World, asked: Asked, message: Message, verdict: Verdict) -> None:
@@ -162,7 +185,7 @@ def judge_calls(asked: Asked, calls: list[Attempt], history: list[Line] | None) 
     if asked.obfuscate and not (asked.redact_asked or asked.discard) and redacted:
         shown = {c.to for c in calls if c.at_ms > redacted[0]}
         assert shown <= {asked.to[:-4] + "XXXX"}, f"{sid}: a forgotten number was told"
-    reached = {line.status for line in history} & CALLED_BACK
+    reached = {line.status for line in history[1:]} & CALLED_BACK  # its first status is not told
     if not (asked.redact_asked or asked.delete_asked):
         assert reached == {Status(s) for s in tokens}, f"{sid}: {reached} but {[*tokens]} told"
     assert {Status(s) for s in tokens} <= reached, f"{sid}: a status was told that never was"
@@ -182,7 +205,7 @@ def judge_disk(world: World) -> None:
 def judge_vault(world: World) -> None:
     """After the last stop: the keys on the disk are those that rows name, and all of these."""
     db = Database(world.settings.database_path, readonly=True)
-    referenced = {row[4] for row in db.rows("accounts")} | {row[3] for row in db.rows("peppers")}
+    referenced = {row[5] for row in db.rows("accounts")} | {row[3] for row in db.rows("peppers")}
     for _, content_key, address_key, _ in db.rows("key_refs", -1, 1000):
         referenced |= {content_key, address_key} - {None}
     db.close()

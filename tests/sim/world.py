@@ -14,17 +14,20 @@ import shutil
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
 from hushwire import faults
-from hushwire.actions.messages import SendMessage
+from hushwire.actions.messages import Particulars, SendMessage
 from hushwire.assemble import Server
 from hushwire.carriers.simulator import Behaviour
 from hushwire.clock import SeededEntropy
+from hushwire.domain.account import NumberSettings
 from hushwire.domain.magic import FROM_OK
-from hushwire.domain.message import FINAL, Status, is_finished
+from hushwire.domain.message import FINAL, WAITING, Status, is_finished
+from hushwire.domain.service import Service
 from hushwire.errors import Refusal
 from hushwire.observe import Journal
 from hushwire.outbound import Answer, Failure, Limits
@@ -42,7 +45,9 @@ FORGETS = 12  # attempts to delete or redact
 CRASHES = 3
 POINTS = 220  # a crash comes at one of the first so many points reached, or not at all
 PAUSES_S = (0.001, 0.05, 2, 90, 1_800, 5_400)  # between two lives: in all less than a hold
-RANK = {Status.QUEUED: 0, Status.SENDING: 1, Status.SENT: 2} | dict.fromkeys(FINAL, 3)
+RANK = dict.fromkeys(WAITING, -1) | {Status.QUEUED: 0, Status.SENDING: 1, Status.SENT: 2}
+RANK |= dict.fromkeys(FINAL, 3)
+POOL = ("+16285550111", "+16285550112", "+16285550113")  # of the service
 PHONES = {f"+1415555{1000 + n}": behaviour for n, behaviour in enumerate([*Behaviour] * 2)}
 
 
@@ -66,10 +71,14 @@ class Asked:
     callback: str | None
     discard: bool
     obfuscate: bool
+    service: bool = False
+    send_at_ms: int = 0
     sid: str = ""
     key: int = 0
     refs: tuple[int, int] = (0, 0)
     acked: bool = False
+    cancel_asked: bool = False
+    canceled: bool = False
     redact_asked: bool = False
     redacted_ms: int | None = None
     delete_asked: bool = False
@@ -240,17 +249,21 @@ class World:
             callback=self.endpoints.url(rng.randrange(12)) if rng.random() < 0.8 else None,
             discard=rng.random() < 0.25,
             obfuscate=rng.random() < 0.25,
+            service=rng.random() < 0.5,
         )
-        message, durable = server.messages.send(
+        message, durable = server.outgoing.send(
             server.account,
             SendMessage(
-                to=Private(asked.to), from_=Private(FROM_OK), body=Private(asked.body),
+                to=Private(asked.to), from_=None if asked.service else Private(FROM_OK),
+                body=Private(asked.body),
                 status_callback=None if asked.callback is None else Private(asked.callback),
                 validity_s=rng.choice((1, 5, 36_000)),
                 content_retention="discard" if asked.discard else None,
                 address_retention="obfuscate" if asked.obfuscate else None,
+                particulars=self._particulars(server) if asked.service else None,
             ),
         )  # fmt: skip
+        asked.send_at_ms = message.send_at_ms
         assert message.content_key is not None
         assert message.address_key is not None
         asked.sid, asked.key = message.sid, message.key
@@ -259,10 +272,25 @@ class World:
         await durable
         asked.acked = True
 
+    def _particulars(self, server: MortalServer) -> Particulars:
+        """By the service; in half of all cases at a time that lies within the lives to come."""
+        (service,) = server.services.list(server.account)
+        if self.rng.random() < 0.5:
+            return Particulars(service=service.sid)
+        at_ms = self.now_ms() + self.rng.randint(301, 7_200) * 1_000
+        at = datetime.fromtimestamp(at_ms / 1_000, UTC).isoformat()
+        return Particulars(service=service.sid, schedule_type="fixed", send_at=at)
+
     async def _forget(self, server: MortalServer, asked: Asked) -> None:
-        """Delete or redact what may be: an unfinished message refuses both (K-19)."""
+        """Delete or redact what may be: an unfinished message refuses both (K-19). Cancel some
+        of what is scheduled."""
         message = server.messages.fetch(server.account, asked.sid)
         if message is None or not asked.acked:
+            return
+        if message.status is Status.SCHEDULED and self.rng.random() < 0.5:
+            asked.cancel_asked = True
+            await server.outgoing.cancel(message)
+            asked.canceled = True
             return
         delete = self.rng.random() < 0.5
         if not is_finished(message):
@@ -288,7 +316,7 @@ class World:
             if status is None:
                 assert not asked.acked or asked.delete_asked, f"{asked.sid} is lost"
             else:
-                assert RANK[status] >= self.seen.get(asked.sid, 0), f"{asked.sid} went backwards"
+                assert RANK[status] >= self.seen.get(asked.sid, -1), f"{asked.sid} went backwards"
                 assert asked.deleted_ms is None, f"{asked.sid} came back"
                 self.seen[asked.sid] = RANK[status]
 
@@ -341,7 +369,17 @@ def first_start(directory: Path) -> None:
     world = World(0, directory)
 
     async def once() -> None:
-        await (await world.open(99)).close()
+        server = await world.open(99)
+        service = server.services.create(server.account, "Pool", {})
+        for n, phone in enumerate(POOL):
+            sid = f"PN{n:032x}"
+            server.store.accounts.buy(
+                sid, server.account.id, phone, NumberSettings(), world.now_ms()
+            )
+            found = server.services.find(server.account.id, service.sid)
+            assert isinstance(found, Service)
+            server.services.add(found, "PN", sid)
+        await server.close()
 
     world.loop.run_until_complete(once())
     world.loop.close()

@@ -384,7 +384,7 @@ def test_a_stop_does_not_wait_for_ever(tmp_path: Path) -> None:
         await office.deliverer.stop(5)
         assert asyncio.get_running_loop().time() - began == 5
         await asyncio.sleep(60)
-        assert [task[:3] for task in office.rig.tasks()] == [(message.key, 5, TaskKind.CALLBACK)]
+        assert [task[:3] for task in office.rig.tasks()] == [(message.key, 6, TaskKind.CALLBACK)]
 
     play(tmp_path, scene)
 

@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from hushwire.domain.callback import endpoint_lane
+from hushwire.domain.extras import Extras
 from hushwire.domain.message import (
     CALLBACK_SLOTS,
     CALLED_BACK,
@@ -18,6 +20,7 @@ from hushwire.domain.message import (
     RECOVERY_MS,
     TABLE,
     UNKNOWN_ERROR,
+    WAITING,
     Direction,
     Fact,
     FactName,
@@ -35,7 +38,10 @@ from hushwire.private import Private
 NOW = 1_760_000_000_000
 LANE, CALLBACK_LANE = 7, 9
 FACTS: tuple[FactName, ...] = get_args(FactName)
-RANK = {Status.QUEUED: 0, Status.SENDING: 1, Status.SENT: 2} | dict.fromkeys(FINAL, 3)
+RANK = {
+    **dict.fromkeys(WAITING, -1), Status.QUEUED: 0, Status.SENDING: 1, Status.SENT: 2,
+    **dict.fromkeys(FINAL, 3), Status.READ: 4,
+}  # fmt: skip
 
 
 def a_message(**changes: object) -> Message:
@@ -79,7 +85,7 @@ def kinds(tasks: tuple[Task, ...]) -> set[TaskKind]:
 
 
 def test_every_status_is_reachable():
-    reached = {Status.QUEUED, Status.RECEIVED}
+    reached = {*WAITING, Status.QUEUED, Status.RECEIVED}
     while True:
         more = {to for status in reached for to in TABLE[status].values()} - reached
         if not more:
@@ -101,14 +107,18 @@ def test_every_fact_is_used():
 @pytest.mark.parametrize("status", sorted(FINAL))
 @pytest.mark.parametrize("name", FACTS)
 def test_final_means_final(status: Status, name: FactName):
+    """But for a channel's receipt that a delivered message was read."""
     message = a_message(status=status, settled=True)
     assert is_finished(message)
-    assert advance(message, Fact(name, retry_ms=NOW), NOW) is None
+    change = advance(message, Fact(name, retry_ms=NOW), NOW)
+    assert (change is not None) == (status is Status.DELIVERED and name == "read")
 
 
 def test_callbacks_are_for_the_documented_statuses():
-    """A change to queued or sending has no callback here, nor has anything inbound (5.3)."""
-    assert {Status.SENT, Status.DELIVERED, Status.UNDELIVERED, Status.FAILED} == CALLED_BACK
+    """A change to sending has no callback, nor has the first status or anything inbound (5.3)."""
+    assert set(Status) - CALLED_BACK == {*WAITING, Status.SENDING, Status.RECEIVED}
+    into_queued = {status for status, facts in TABLE.items() if Status.QUEUED in facts.values()}
+    assert into_queued - {Status.QUEUED} == WAITING, "born queued, it is not told"
     assert set(CALLBACK_SLOTS) == CALLED_BACK
     assert len({*CALLBACK_SLOTS.values(), 0, 1}) == len(CALLBACK_SLOTS) + 2
 
@@ -164,7 +174,7 @@ def test_a_message_never_goes_backwards(message: Message, steps: list[tuple[Fact
         message = new
     left = RANK[message.status] >= 2
     assert redactions == (left and (message.discard or message.obfuscate))
-    assert told <= (2 if message.callback is not None else 0)
+    assert told <= (3 if message.callback is not None else 0)
 
 
 @given(messages, steps)
@@ -242,9 +252,11 @@ def test_a_message_waits_for_its_turn_or_its_end(
 
 
 def test_birth_of_an_inbound_message_finishes_it():
-    inbound = a_message(direction=Direction.INBOUND, status=Status.RECEIVED)
-    change = born(inbound, NOW)
-    assert change.puts == ()
+    inbound = a_message(direction=Direction.INBOUND, status=Status.RECEIVED, settled=True)
+    (task,) = born(inbound, NOW).puts
+    assert (task.kind, task.number, task.lane) == (TaskKind.INBOUND, 0, CALLBACK_LANE)
+    change = born(replace(inbound, callback_lane=0), NOW)
+    assert change.puts == (), "nobody is to be told"
     assert change.after is not None
     assert is_finished(change.after)
 
@@ -286,7 +298,7 @@ def test_a_status_is_told_once_in_its_own_slot():
     assert sent is not None
     assert sent.after is not None
     calls = [task for task in sent.puts if task.kind is TaskKind.CALLBACK]
-    assert [(t.number, t.lane, t.detail) for t in calls] == [(2, CALLBACK_LANE, "sent - -")]
+    assert [(t.number, t.lane, t.detail) for t in calls] == [(3, CALLBACK_LANE, "sent - -")]
     settled = advance(sent.after, Fact("wait_ended"), NOW)
     assert settled is not None
     assert TaskKind.CALLBACK not in kinds(settled.puts)
@@ -378,4 +390,52 @@ def test_deleting_destroys_both_keys_and_every_task():
     change = deleted(after(a_message(), "refused"))
     assert change.after is None
     assert change.shreds == (11, 12)
-    assert {number for _, number in change.drops} == {0, 1, *CALLBACK_SLOTS.values()}
+    assert {number for _, number in change.drops} == {0, 1, *CALLBACK_SLOTS.values(), 9}
+
+
+# --- Media ---------------------------------------------------------------------------------
+
+MEDIA_URL = "https://pictures.example.com/a.png"
+WITH_MEDIA = {"media": 1, "extras": Extras(media_urls=(MEDIA_URL,)).sealed()}
+
+
+def test_media_are_fetched_before_the_message_goes():
+    """At once or once a sender is chosen, by the lane of the server they come from."""
+    waiting = a_message(status=Status.ACCEPTED, callback=None, **WITH_MEDIA)
+    chosen = advance(waiting, Fact("chosen", due_ms=NOW + 7), NOW)
+    fresh = born(a_message(callback=None, **WITH_MEDIA), NOW + 7)
+    for change in (fresh, chosen):
+        assert change is not None
+        (task,) = change.puts
+        assert (task.number, task.kind, task.due_ms) == (0, TaskKind.FETCH, NOW + 7)
+        assert task.lane == endpoint_lane(MEDIA_URL)
+        assert change.after is not None
+        fetched = advance(change.after, Fact("fetched"), NOW + 9)
+        assert fetched is not None
+        (submit,) = fetched.puts
+        assert (submit.number, submit.kind, submit.lane) == (0, TaskKind.SUBMIT, LANE)
+        assert submit.due_ms == NOW + 9
+
+
+@pytest.mark.parametrize(
+    ("to", "hold_s"), [("+14155550123", 900), ("+16135550123", 900), ("+447911123456", 604_800)]
+)
+def test_media_to_be_forgotten_are_held_until_they_were_fetched(to: str, hold_s: int):
+    """R16, R17: 15 minutes after the hand-over to the US or Canada, elsewhere seven days."""
+    message = after(a_message(to=Private(to), discard=True, **WITH_MEDIA), "attempted")
+    handed = advance(message, Fact("handed"), NOW)
+    assert handed is not None
+    held = [(t.number, t.due_ms) for t in handed.puts if t.kind is TaskKind.MEDIA]
+    assert held == [(9, NOW + hold_s * 1000)]
+    kept = advance(after(a_message(**WITH_MEDIA), "attempted"), Fact("handed"), NOW)
+    assert kept is not None
+    assert TaskKind.MEDIA not in kinds(kept.puts), "nobody asked to have them forgotten"
+
+
+def test_inbound_media_to_be_forgotten_are_held_for_a_day():
+    """R18."""
+    message = a_message(
+        direction=Direction.INBOUND, status=Status.RECEIVED, discard=True, media=1, callback_lane=0
+    )
+    (task,) = born(message, NOW).puts
+    assert (task.number, task.kind, task.due_ms) == (9, TaskKind.MEDIA, NOW + 86_400_000)

@@ -418,8 +418,95 @@ def test_an_answer_nobody_asked_for_is_not_the_next_one(run: Run, pause_s: float
                     answer = await http.post(server.url(), {}, b"")
                     assert isinstance(answer, Answer)
                     assert answer.body == b"ok"
-                    await asyncio.sleep(pause_s * 2)
+                    async with asyncio.timeout(2):
+                        while server.open:  # until what nobody asked for has come
+                            await asyncio.sleep(0.005)
             assert server.connections == 3
+
+    run(main())
+
+
+# At once, on an idle connection
+
+
+async def now(http: HttpClient, url: str, body: bytes) -> Answer | Failure | None:
+    """`post_now` as an awaitable; None when it could not."""
+    done: asyncio.Future[Answer | Failure] = asyncio.get_running_loop().create_future()
+    begun = http.post_now(url, {"X-A": "b"}, body, SHORT, done.set_result)
+    return await done if begun else None
+
+
+def test_a_post_at_once_needs_an_idle_connection(run: Run) -> None:
+    async def main() -> None:
+        async with serving(OK) as server:
+            with client(per_host=1) as http:
+                assert await now(http, server.url(), b"") is None  # no address is known yet
+                assert isinstance(await http.post(server.url(), {}, b"1"), Answer)
+                assert isinstance(await now(http, server.url(), b"2"), Answer)
+                under_way = asyncio.create_task(now(http, server.url(), b"3"))
+                await asyncio.sleep(0)
+                assert await now(http, server.url(), b"") is None  # that one is busy
+                assert isinstance(await under_way, Answer)
+                assert await now(http, "http://10.0.0.1/p", b"") is None
+                http.close()
+                assert await now(http, server.url(), b"") is None
+            assert [r.body for r in server.requests] == [b"1", b"2", b"3"]
+            assert server.connections == 1
+            assert "X-A: b\r\n" in server.requests[1].head
+
+    run(main())
+
+
+def test_a_post_at_once_follows_redirects(run: Run) -> None:
+    async def handler(request: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(redirect_to(307, b"/q") if request.number == 2 else OK)
+
+    async def main() -> None:
+        async with serving(handler) as server:
+            with client() as http:
+                assert isinstance(await http.post(server.url(), {}, b"1"), Answer)
+                answer = await now(http, server.url(), b"2")
+                assert isinstance(answer, Answer)
+                assert answer.status == 200
+            assert [r.body for r in server.requests] == [b"1", b"2", b"2"]
+            assert server.requests[2].head.startswith("POST /q ")
+
+    run(main())
+
+
+@pytest.mark.parametrize(("again", "requests"), [(True, 3), (False, 3)])
+def test_a_post_at_once_on_a_stale_connection_goes_out_once_more(
+    run: Run, again: bool, requests: int
+) -> None:
+    async def handler(request: Request, writer: asyncio.StreamWriter) -> None:
+        if request.number == 2 or (request.number > 2 and not again):
+            writer.close()
+        else:
+            writer.write(OK)
+
+    async def main() -> None:
+        async with serving(handler) as server:
+            with client() as http:
+                assert isinstance(await http.post(server.url(), {}, b"1"), Answer)
+                result = await now(http, server.url(), b"2")
+                assert isinstance(result, Answer) if again else result == Failure("closed")
+            assert len(server.requests) == requests
+            assert [r.connection for r in server.requests] == [1, 1, 2]
+
+    run(main())
+
+
+def test_a_post_at_once_has_its_time(run: Run) -> None:
+    async def handler(request: Request, writer: asyncio.StreamWriter) -> None:
+        if request.number == 1:
+            writer.write(OK)
+
+    async def main() -> None:
+        async with serving(handler) as server:
+            with client() as http:
+                assert isinstance(await http.post(server.url(), {}, b""), Answer)
+                late = await now(http, server.url(), b"")
+                assert late in (Failure("timeout_read"), Failure("timeout_total"))
 
     run(main())
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote_plus, urlsplit
 
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hushwire.api.message_query import DAY_MS, read_page
-from hushwire.api.paging import WALK_MAX, page_json
+from hushwire.api.paging import WALK_MAX, page_json, read_asked
 from hushwire.clock import SystemEntropy
 from hushwire.domain.message import Direction, Message, Status, born, deleted
 from hushwire.domain.sid import MessageId, key_at, message_sid
@@ -276,3 +276,24 @@ def test_the_page_before_is_the_nearest_above(tmp_path: Path) -> None:
             assert (found, envelope["previous_page_uri"]) == (sids[:4], None)
 
     play(tmp_path, scene)
+
+
+# -- lists in memory ----------------------------------------------------------------------
+
+
+class Record(NamedTuple):
+    sid: str
+    created_ms: int
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+@pytest.mark.parametrize("token", ["PBS2.2", "PBS0.0", "PBgone.0", "PBgone.fffffffffff", "PAS0.0"])
+def test_a_page_beyond_either_end_is_empty_and_leads_nowhere_else(token: str, count: int) -> None:
+    """Nothing is before the newest or after the oldest, and of nothing there are no neighbours."""
+    records = [Record(f"S{n}", n) for n in reversed(range(count))]
+    asked = read_asked({"PageToken": token, "PageSize": "2"})
+    page = asked.of(records)
+    shown = page_json("/p", asked, page, [{"sid": record.sid} for record in page.records], "all")
+    if not page.records:
+        assert (shown["next_page_uri"], shown["previous_page_uri"]) == (None, None)
+        assert (shown["start"], shown["end"]) == (0, 0)

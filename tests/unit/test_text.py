@@ -1,10 +1,14 @@
 """Encoding, segments and smart encoding of a body (twilio-messaging 5.9)."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hushwire.domain.shift_tables import LANGUAGES, LOCKING, RESERVED, SINGLE, Language
 from hushwire.domain.text import (
+    BODY_MAX,
     GSM_BASIC,
     GSM_EXTENSION,
     body_units,
@@ -179,6 +183,101 @@ def test_segments_lie_between_what_the_units_allow(body: str):
     assert count >= 1
     if encoding_of(body) == "UCS-2" and units > 70:
         assert -(-units // 67) <= count <= units
+
+
+@pytest.mark.parametrize(
+    ("char", "count"), [("a", 11), ("€", 22), ("ж", 24), (GRIN, 25), (ACCENT, 25)]
+)
+def test_the_longest_bodies(char: str, count: int):
+    """1,600 units; 33 whole emoji or accented letters fit where 67 units do."""
+    body = char * (BODY_MAX // body_units(char))
+    assert body_units(body) == BODY_MAX
+    assert segments(body) == count
+
+
+# --- National language shift tables: only where they are asked for --------------------------
+
+
+def test_shift_tables_are_off_by_default():
+    assert encoding_of("ş") == encoding_of("ş", ()) == "UCS-2"
+    assert segments("ş" * 71) == segments("ş" * 71, ()) == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "shift", "count"),
+    [
+        ("ş" * 155, ["turkish"], 1),  # locking: one septet each
+        ("ş" * 156, ["turkish"], 2),
+        ("ş" * 149 * 2, ["turkish"], 2),
+        ("ş" * (149 * 2 + 1), ["turkish"], 3),
+        ("á" * 77, ["spanish"], 1),  # single: an escape, then the letter
+        ("á" * 78, ["spanish"], 2),
+        ("á" * 74 * 2, ["spanish"], 2),  # 149 septets hold 74: one stays empty
+        ("á" * (74 * 2 + 1), ["spanish"], 3),
+        ("ığ" + "Æ" * 151, ["turkish"], 1),  # the locking table has no Æ
+        ("á" * 150 + "[", ["portuguese", "spanish"], 1),  # [ stands in the extension too
+        ("ä" + "á" * 76, ["spanish"], 1),
+        ("õ" * 148 + "À" * 2 + "Φ", ["portuguese"], 1),  # both tables: 152 septets
+        ("õ" * 149 + "À" * 2 + "Φ", ["portuguese"], 2),
+        ("õ" * 146 + "Φ" * 73, ["portuguese"], 2),
+        ("õ" * 146 + "Φ" * 74, ["portuguese"], 3),
+        ("नमस्ते दुनिया", ["hindi"], 1),
+        ("क" * 155, ["hindi"], 1),
+        ("कि" * 78, ["hindi"], 2),
+        ("क" * 148 + "कि" + "क" * 147, ["hindi"], 2),  # the letter goes with its vowel sign
+        ("क" * 148 + "कि" + "क" * 148, ["hindi"], 3),
+    ],
+)
+def test_segments_with_shift_tables(body: str, shift: list[Language], count: int):
+    assert encoding_of(body) == "UCS-2"
+    assert encoding_of(body, shift) == "GSM-7"
+    assert segments(body, shift) == count
+
+
+def test_what_no_table_has_stays_ucs2():
+    assert encoding_of("ş中", LANGUAGES) == encoding_of("ş" + GRIN, LANGUAGES) == "UCS-2"
+    assert segments("ş中" * 35, LANGUAGES) == 1
+    assert encoding_of("ş", ["spanish"]) == "UCS-2"
+    assert encoding_of("\uffff", LANGUAGES) == encoding_of("ş\x1b", LANGUAGES) == "UCS-2"
+
+
+LETTERS = ["a", "ş", "ı", "Æ", "á", "õ", "Φ", "À", "€", "[", "\n", "क", "कि", "षे", "ا", "ب\u0651"]
+
+
+@given(
+    st.lists(st.sampled_from(LETTERS), max_size=320),
+    st.frozensets(st.sampled_from(["turkish", "spanish", "portuguese", "hindi", "urdu"])),
+)
+def test_shifted_packing_is_the_best_of_every_combination(
+    graphemes: list[str], shift: frozenset[Language]
+):
+    body = "".join(graphemes)
+    plain = set(body) <= {*GSM_BASIC, *GSM_EXTENSION}
+    counts = [] if plain else _by_every_combination(graphemes, shift)
+    assert encoding_of(body, shift) == ("GSM-7" if plain or counts else "UCS-2")
+    assert segments(body, shift) == min(counts, default=segments(body))
+
+
+def _by_every_combination(graphemes: list[str], shift: frozenset[Language]) -> list[int]:
+    counts: list[int] = []
+    tables = [None, *shift]
+    for locking, single in itertools.product(tables, tables):
+        if locking == "spanish" or (locking is None and single is None):
+            continue
+        plain = set(LOCKING[locking]) - {RESERVED, "\x1b"}
+        escaped = set(SINGLE[single]) - {RESERVED, "\x1b"}
+        if set("".join(graphemes)) <= plain | escaped:
+            octets = 1 + 3 * (locking is not None) + 3 * (single is not None)
+            costs = [sum(1 if c in plain else 2 for c in grapheme) for grapheme in graphemes]
+            counts.append(_packed(costs, (140 - octets) * 8 // 7, (135 - octets) * 8 // 7))
+    return counts
+
+
+@given(st.text(st.sampled_from("".join(LETTERS) + "中" + GRIN), max_size=400))
+def test_shift_tables_never_cost_a_segment(body: str):
+    assert segments(body, LANGUAGES) <= segments(body)
+    if encoding_of(body) == "GSM-7":
+        assert segments(body, LANGUAGES) == segments(body)
 
 
 # --- Smart encoding ------------------------------------------------------------------------

@@ -1,9 +1,6 @@
 """The key tree: root, account keys and peppers, message keys; and the file of the root."""
 
-import os
 import stat
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -116,17 +113,3 @@ def test_a_root_that_others_may_read_is_refused(tmp_path: Path, mode: int) -> No
     path.chmod(mode)
     with pytest.raises(Misconfigured, match="chmod 0400"):
         load_or_create_root(path)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
-def test_a_hardened_process_leaves_no_core() -> None:
-    script = (
-        "import ctypes, resource\n"
-        "from hushwire.vault.keyring import harden_process\n"
-        "harden_process()\n"
-        "dumpable = ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)\n"  # PR_GET_DUMPABLE
-        "print(dumpable, *resource.getrlimit(resource.RLIMIT_CORE))\n"
-    )
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, check=True)
-    assert done.stdout.split() == [b"0", b"0", b"0"]

@@ -1,6 +1,7 @@
 """The wire: request bodies in, resources and errors out."""
 
 import asyncio
+from string import Formatter
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from hushwire.api.wire import (
     BODY_BYTES_MAX,
     FIELDS_MAX,
+    created_json,
     encode,
     message_json,
     parse_form,
@@ -152,17 +154,28 @@ def test_dashes_alone_are_no_parts(kind: bytes) -> None:
 # -- answers ------------------------------------------------------------------------------
 
 
-def test_a_message_as_created_and_as_read() -> None:
-    shown = message_json(message(), ACCOUNT, created=True)
+def test_a_message_as_read() -> None:
+    shown = message_json(message(), ACCOUNT)
     assert shown["date_created"] == "Thu, 24 Aug 2023 05:01:45 +0000"
     assert shown["date_updated"] == "Thu, 24 Aug 2023 05:01:46 +0000"
     assert shown["date_sent"] is None
     assert (shown["num_segments"], shown["num_media"]) == ("2", "0")
     assert shown["uri"] == f"{URI}.json"
-    assert shown["subresource_uris"] == {"media": f"{URI}/Media.json"}
-    read_back = message_json(message(), ACCOUNT)
     feedback = {"media": f"{URI}/Media.json", "feedback": f"{URI}/Feedback.json"}
-    assert read_back == {**shown, "subresource_uris": feedback}
+    assert shown["subresource_uris"] == feedback
+
+
+@pytest.mark.parametrize("body", ["Hi", 'a "quoted" \\ % {line}\n\x00\x7f', "é\U0001f600\u2028"])
+@pytest.mark.parametrize(
+    "more", [{}, {"status": Status.SCHEDULED}, {"service": "MG1"}, {"media": 1}]
+)
+def test_a_message_as_created(body: str, more: dict[str, Any]) -> None:
+    whole = {"status": Status.QUEUED, "updated_ms": 1_692_853_305_999, "body": Private(body)}
+    new = message(**{**whole, **more})
+    media = {"media": f"{URI}/Media.json"}
+    assert created_json(new, ACCOUNT) == encode(
+        {**message_json(new, ACCOUNT), "subresource_uris": media}
+    )
 
 
 @pytest.mark.parametrize(
@@ -208,7 +221,7 @@ def test_who_may_try_again_is_told_when(name: str) -> None:
 
 
 def _refusal(name: str) -> Refusal:
-    fields = ("number", "path", "parameter", "field", "permission", "scope", "area_code")
+    fields = [field for _, field, _, _ in Formatter().parse(PROBLEMS[name].message) if field]
     return Refusal(name, **dict.fromkeys(fields, "x"))
 
 
