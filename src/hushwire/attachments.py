@@ -45,9 +45,9 @@ class Attachments:
         self, client: HttpClient | None, guard: Guard, journal: Journal,
         drained: Callable[[TaskKind, int], None], recovery_ms: int,
     ) -> dict[TaskKind, Worker]:  # fmt: skip
-        """Begin to fetch. A client of our own: a slow picture delays no callback."""
-        self._client = client or HttpClient(guard, per_host=OF_A_LANE, overall=2 * AT_ONCE)
-        self._downloads = Downloads(self.table, self._client)
+        """Begin to fetch, with `client` or one of our own: a slow picture delays no callback."""
+        self._own = HttpClient(guard, per_host=OF_A_LANE, overall=2 * AT_ONCE)
+        self._downloads = Downloads(self.table, client or self._own)
         self._journal = journal
         self._fetcher = Fetcher(
             self._store, self.table, self._downloads, self._clock, journal,
@@ -95,7 +95,7 @@ class Attachments:
     async def stop(self) -> None:
         """Fetch no more."""
         await self._fetcher.stop()
-        self._client.close()
+        self._own.close()
 
     async def close(self) -> None:
         """After the store: nothing is attached or forgotten any more."""

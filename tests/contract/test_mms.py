@@ -336,7 +336,7 @@ def test_a_phone_sends_pictures(
     server: RunningServer, host: PictureHost, receiver: Receiver
 ) -> None:
     """6.1: a Message with media, and a webhook that says where to get them."""
-    number = server.client().incoming_phone_numbers.list()[0]
+    number = server.client().incoming_phone_numbers.list(phone_number=server.number)[0]
     number.update(sms_url=receiver.url("/in"))
     try:
         sid = _text(server, host, "/cat.png", "/terms.pdf", body="From me")

@@ -44,7 +44,7 @@ def lists(server: RunningServer) -> Lists:
 
 def own_number(server: RunningServer) -> str:
     """The SID of the first number."""
-    return server.client().incoming_phone_numbers.list()[0].sid
+    return server.client().incoming_phone_numbers.list(phone_number=server.number)[0].sid
 
 
 def test_who_opted_out_of_a_number_gets_nothing_from_it(

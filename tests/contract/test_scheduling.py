@@ -33,7 +33,9 @@ def service(server: RunningServer) -> str:
     """The SID of a service with one sender."""
     client = sdk(owner(server))
     made = client.messaging.v1.services.create(friendly_name="Shop")
-    made.phone_numbers.create(phone_number_sid=client.incoming_phone_numbers.list()[0].sid)
+    made.phone_numbers.create(
+        phone_number_sid=client.incoming_phone_numbers.list(phone_number=server.number)[0].sid
+    )
     return made.sid
 
 

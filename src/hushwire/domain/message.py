@@ -60,7 +60,9 @@ FactName = Literal[
 
 _Q, _G, _S = Status.QUEUED, Status.SENDING, Status.SENT
 _D, _U, _F = Status.DELIVERED, Status.UNDELIVERED, Status.FAILED
-_SUBMIT, _ATTEMPT, _SETTLE, _LATE, _REDACT, _CALLBACK, _CHOOSE, _INBOUND, _FETCH, _MEDIA = TaskKind
+(
+    _SUBMIT, _ATTEMPT, _SETTLE, _LATE, _REDACT, _CALLBACK, _CHOOSE, _INBOUND, _FETCH, _MEDIA,
+) = TaskKind  # fmt: skip
 
 TABLE: Final[dict[Status, dict[FactName, Status]]] = {
     Status.ACCEPTED: {"chosen": _Q, "refused": _F, "expired": _F},
