@@ -50,10 +50,9 @@ class IdempotencyTable:
         def work(db: Database) -> None:
             dropped[:] = db.rows("drop_expired_idempotency", now_ms, _CHUNK)
 
-        while True:
+        while self._reader.one("expired_idempotency", now_ms) is not None:
             batch = self._commit.open_batch()
             batch.work.append(work)
             await batch.others.done
             total += len(dropped)
-            if len(dropped) < _CHUNK:
-                return total
+        return total
