@@ -240,6 +240,7 @@ class GroupCommit:
             batch.births.done.set_result(None)
         batch.others.done.set_result(None)
         self._finished(batch)
+        batch.work.clear()  # work that knows its batch would keep all of it for the collector
 
     def _fill_or_refuse(self, batch: Batch) -> None:
         try:
