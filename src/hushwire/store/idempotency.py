@@ -50,9 +50,10 @@ class IdempotencyTable:
         def work(db: Database) -> None:
             dropped[:] = db.rows("drop_expired_idempotency", now_ms, _CHUNK)
 
-        while self._reader.one("expired_idempotency", now_ms) is not None:
+        while True:
             batch = self._commit.open_batch()
             batch.work.append(work)
             await batch.others.done
             total += len(dropped)
-        return total
+            if len(dropped) < _CHUNK:
+                return total

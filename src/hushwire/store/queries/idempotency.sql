@@ -14,7 +14,3 @@ SET fingerprint = excluded.fingerprint, record = excluded.record, expires_ms = e
 DELETE FROM idempotency WHERE (account_id, tag) IN (
     SELECT account_id, tag FROM idempotency WHERE expires_ms <= ?1 ORDER BY expires_ms LIMIT ?2
 ) RETURNING 1;
-
--- name: expired_idempotency
--- Is there anything that expired?
-SELECT 1 FROM idempotency WHERE expires_ms <= ? LIMIT 1;
