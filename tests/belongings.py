@@ -19,6 +19,7 @@ TO = "+14155550172"
 _codes = count(54_321)
 NEEDS = {  # to make the one, the others are made
     "SM": ("PN",), "ME": ("SM",), "AI": ("MG",), "NO": ("PN",), "AE": ("PN",), "DF": ("DG",),
+    "LH": ("SM",),
 }  # fmt: skip
 
 
@@ -172,6 +173,14 @@ def _subscription(own: Belongings) -> Made:
     return own.post("/v1/Subscriptions", **form)
 
 
+def _legal_hold(own: Belongings) -> Made:
+    """On its one message."""
+    path = f"/hushwire/v1/accounts/{own.tenant.sid}/legal-holds"
+    about = own.made["SM"]["sid"]
+    content = {"author": own.name("LH"), "reason": own.mark, "message_sid": about}
+    return own.post_json(own.tenant, path, content)
+
+
 _MAKERS: dict[str, Callable[[Belongings], Made]] = {  # in an order in which they can be made
     "PN": _number,
     "SK": lambda own: own.post("Keys.json", FriendlyName=own.name("SK")),
@@ -188,5 +197,6 @@ _MAKERS: dict[str, Callable[[Belongings], Made]] = {  # in an order in which the
     "AE": _event,
     "DG": _sink,
     "DF": _subscription,
+    "LH": _legal_hold,
 }
 KINDS = tuple(_MAKERS)

@@ -26,9 +26,12 @@ from hushwire.domain.task import Task, TaskKind
 from hushwire.observe import Journal
 from hushwire.outbound import Answer, Failure, Guard, Limits
 from hushwire.private import Private
+from hushwire.settings import GetWebhooks
 from hushwire.store.endings import Endings
 from hushwire.store.listing import Listing
 from hushwire.testing import simloop
+from hushwire.webhooks.claims import Claims
+from hushwire.webhooks.cookies import Cookies
 from hushwire.webhooks.inbound import Inbox
 from hushwire.webhooks.inbound_answer import Desk
 from rig import ALICE, SENDER, Rig
@@ -73,8 +76,11 @@ class Customer:
         self.limits: list[Limits] = []
 
     async def request(
-        self, method: str, url: str, headers: dict[str, str], body: bytes, limits: Limits
-    ) -> Answer | Failure:
+        self, method: str, url: str, headers: dict[str, str], body: bytes, limits: Limits,
+        query: str = "",
+    ) -> Answer | Failure:  # fmt: skip
+        if query:
+            url += f"{'&' if '?' in url else '?'}{query}"
         form = dict(parse_qsl((body or url.partition("?")[2].encode()).decode(), True))
         asked = Asked(self.rig.clock.now_ms(), method, url, dict(headers), form)
         self.asked.append(asked)
@@ -112,7 +118,10 @@ class Nobody:
 class Reception:
     """Store, lanes, actions and the worker, before the customer."""
 
-    def __init__(self, rig: Rig, connections: int = 10, memory: int = 1_000) -> None:
+    def __init__(
+        self, rig: Rig, connections: int = 10, memory: int = 1_000,
+        get_webhooks: GetWebhooks = "warn",
+    ) -> None:  # fmt: skip
         self.rig = rig
         self.customer = Customer(rig)
         self.estate = Estate(rig, allow_loopback=True)
@@ -136,6 +145,7 @@ class Reception:
         entropy = SeededEntropy(9)
         debuggers = Debuggers(records.owned, records.outbox, guard, clock, entropy)
         self.alerts = Alerts(records.entries, debuggers, clock, entropy)
+        self.claims = Claims(clock, entropy)
         self.lanes = Lanes(rig.store, clock)
         self.log = StringIO()
         desk = Desk(
@@ -144,6 +154,9 @@ class Reception:
             self.customer,
             clock,
             self.alerts,  # type: ignore[arg-type]
+            claims=self.claims,
+            get_webhooks=get_webhooks,
+            cookies=Cookies(clock, entropy),
         )
         self.inbox = Inbox(
             rig.store, desk, clock, Journal(self.log), connections=connections, memory=memory,
@@ -229,12 +242,15 @@ class Reception:
 Scene = Callable[[Reception], Awaitable[None]]
 
 
-def play(directory: Path, scene: Scene, *, connections: int = 10, memory: int = 1_000) -> None:
+def play(
+    directory: Path, scene: Scene, *, connections: int = 10, memory: int = 1_000,
+    get_webhooks: GetWebhooks = "warn",
+) -> None:  # fmt: skip
     """Run `scene` with a fresh reception, in virtual time."""
 
     async def main() -> None:
         rig = Rig(directory)
-        reception = Reception(rig, connections, memory)
+        reception = Reception(rig, connections, memory, get_webhooks)
         reception.set(sms_url=URL)
         await scene(reception)
         await reception.close()

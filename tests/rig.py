@@ -13,7 +13,9 @@ from hushwire.domain.sid import message_sid
 from hushwire.domain.task import Task, TaskKind
 from hushwire.observe import Metrics
 from hushwire.private import Private
+from hushwire.store.custodian import Custodian
 from hushwire.store.engine import Database
+from hushwire.store.legal_holds import LegalHolds
 from hushwire.store.store import Store
 from hushwire.testing import simloop
 from hushwire.vault.slots import Slots
@@ -42,6 +44,9 @@ class Rig:
         )  # fmt: skip
         known = self.store.accounts.by_id.get(1)
         self.account = known or self._open_account()
+        self._holds = Database(self.path, readonly=True)
+        self.legal_holds = LegalHolds(self._holds, self.store.accounts.keys)
+        self.custodian = Custodian(self.store, self.legal_holds, self.clock)
 
     def _open_account(self) -> Account:
         return self.store.accounts.open(
@@ -89,12 +94,14 @@ class Rig:
 
     async def close(self) -> None:
         await self.settle()
+        self._holds.close()
         await self.store.close()
         self.slots.close()
         assert not self.failures
 
     def die(self) -> None:
         """End as a killed process does: nothing is committed any more, its files are free."""
+        self._holds.close()
         self.store._reader.close()
         self.store._db.close()
         self.slots.close()

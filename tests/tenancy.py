@@ -158,6 +158,21 @@ ROWS: dict[Operation, Row] = {
 # Paths of ours that name an account.
 OUR_ROWS: dict[Operation, Row] = {
     ("GET", f"{OURS}/messages/{{Sid}}/history"): Row(SM),
+    ("GET", f"{OURS}/messages/{{Sid}}/holds"): Row(SM),
+    ("GET", f"{OURS}/privacy"): Row(ONE),
+    ("PUT", f"{OURS}/privacy"): Row(ONE, json='{"redact_body":false}'),
+    ("PATCH", f"{OURS}/privacy"): Row(ONE, json='{"redact_body":false}'),
+    ("POST", f"{OURS}/privacy/scan"): Row(ONE),
+    ("GET", f"{OURS}/privacy/report"): Row(ONE),
+    ("GET", f"{OURS}/retention"): Row(ONE),
+    ("PUT", f"{OURS}/retention"): Row(ONE, json='{"body_days":400}'),
+    ("PATCH", f"{OURS}/retention"): Row(ONE, json='{"body_days":400}'),
+    ("GET", f"{OURS}/legal-holds"): Row(ONE),
+    ("POST", f"{OURS}/legal-holds"): Row(
+        {**ONE, "MessageSid": "SM"},
+        json='{"author":"x","reason":"x","message_sid":"<MessageSid>"}',
+    ),
+    ("POST", f"{OURS}/legal-holds/{{Sid}}/lift"): Row({**ONE, "Sid": "LH"}),
     ("GET", f"{OURS}/numbers/{{Sid}}"): Row(PN),
     ("PATCH", f"{OURS}/numbers/{{Sid}}"): Row(PN, json='{"mps":7}'),
     ("POST", f"{OURS}/short-codes"): Row(
@@ -165,6 +180,9 @@ OUR_ROWS: dict[Operation, Row] = {
         json='{"short_code":"<code>","country":"US"}',  # one that nobody has
     ),
     ("DELETE", f"{OURS}/short-codes/{{Sid}}"): Row(SC),
+    ("POST", f"{OURS}/messages/{{Sid}}/reveal"): Row(SM, json='{"reason":"x"}'),
+    ("GET", f"{OURS}/audit"): Row(ONE),
+    ("GET", f"{OURS}/tombstones"): Row(ONE),
     ("GET", f"{OURS}/tail"): Row(ONE),
     ("GET", f"{OURS}/callbacks"): Row(ONE),
     ("POST", f"{OURS}/callbacks/redeliver"): Row(

@@ -34,6 +34,7 @@ class Said(Struct, frozen=True):
     body: str = ""
     status: int = 200
     content_type: str = "text/xml"
+    cookies: tuple[str, ...] = ()
 
 
 Answer = Callable[[Request], Said]
@@ -126,6 +127,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = said.body.encode()
         self.send_response(said.status)
         self.send_header("Content-Type", said.content_type)
+        for cookie in said.cookies:
+            self.send_header("Set-Cookie", cookie)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

@@ -9,7 +9,8 @@ Pages are written by hand around blocks that are filled from the code:
     …
     <!-- end -->
 
-`openapi.json` beside them is made as a whole.
+`openapi.json` and `actions-openapi.json` beside them are made as a whole, and so are the pictures
+of docs/explanation.
 """
 
 import argparse
@@ -18,10 +19,13 @@ import re
 import sys
 from pathlib import Path
 
+import docs_actions
 import openapi
-from docs_blocks import BLOCKS
+import timelines
+from docs_blocks import BLOCKS as OTHER_BLOCKS
 
 PAGES = Path(__file__).resolve().parent.parent / "docs" / "reference"
+BLOCKS = {**OTHER_BLOCKS, **docs_actions.BLOCKS}
 _BLOCK = re.compile(r"<!-- generated: ([a-z -]+) -->\n(.*?)<!-- end -->\n", re.DOTALL)
 
 
@@ -68,8 +72,12 @@ def main() -> int:
         after, here = fill(path.name, before)
         used |= here
         texts.append((path, before, after))
-    path = arguments.pages / openapi.NAME
-    texts.append((path, path.read_text("utf-8") if path.exists() else "", openapi.text()))
+    for name, text in (
+        (openapi.NAME, openapi.text()), (docs_actions.OPENAPI, docs_actions.openapi_text()),
+    ):  # fmt: skip
+        path = arguments.pages / name
+        texts.append((path, path.read_text("utf-8") if path.exists() else "", text))
+    texts += timelines.texts()
     for path, before, after in texts:
         if after != before:
             stale.append(path.name)

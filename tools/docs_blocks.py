@@ -16,7 +16,7 @@ from prometheus_client.core import Metric
 
 from hushwire.api import parameters, support
 from hushwire.assemble import Server
-from hushwire.carriers.simulator import ERROR_CODES, Behaviour
+from hushwire.carriers.simulator import ERROR_CODES, NO_SHORT_CODES_ERROR, Behaviour
 from hushwire.cli.main import COMMANDS, cli
 from hushwire.domain import magic
 from hushwire.domain.alert_table import KINDS
@@ -29,6 +29,7 @@ from hushwire.domain.message import (
     FactName,
     Status,
 )
+from hushwire.domain.scan import RULES
 from hushwire.domain.stream import TYPES
 from hushwire.domain.usage import CATEGORIES, TOTAL
 from hushwire.errors import DELIVERY_TEXTS, PROBLEMS
@@ -199,6 +200,7 @@ FACTS: Final[dict[FactName, str]] = {
     "delivered": "a receipt: it arrived",
     "undelivered": "a receipt: it did not arrive",
     "wait_ended": "no receipt came in an hour",
+    "rerouted": "a short code could not deliver it: a long code is to try",
 }
 
 
@@ -312,6 +314,8 @@ def behaviours() -> str:
         Behaviour.DELIVER: "`delivered`; every phone does this unless told otherwise",
         Behaviour.SLOW: "`delivered`, 30 s later",
         Behaviour.SILENT: "`sent`: no receipt ever comes",
+        Behaviour.NO_SHORT_CODES: "from a short code: `undelivered`, "
+        f"{NO_SHORT_CODES_ERROR} {DELIVERY_TEXTS[NO_SHORT_CODES_ERROR]}; else `delivered`",
     }
     for behaviour, code in ERROR_CODES.items():
         ends[behaviour] = f"`undelivered`, {code} {DELIVERY_TEXTS[code]}"
@@ -376,6 +380,22 @@ def alerts() -> str:
     return _table(("code", "level", "title"), rows)
 
 
+def scan_rules() -> str:
+    rows = (
+        (
+            name, str(rule.code or "hint"),
+            " and ".join(
+                word for word, on in (("bodies", rule.body), ("numbers", rule.numbers)) if on
+            ),
+            ", ".join(_code(profile) for profile in sorted(rule.profiles)),
+            rule.why, rule.cure,
+        )
+        for name, rule in RULES.items()
+    )  # fmt: skip
+    headings = ("what", "code", "with redaction of", "profile", "because", "cure")
+    return _table(headings, rows)
+
+
 def usage_categories() -> str:
     def how(category: str) -> str:
         if category == TOTAL:
@@ -411,6 +431,7 @@ BLOCKS: Final[dict[str, Callable[[], str]]] = {
     "magic numbers": magic_numbers,
     "metrics": metrics,
     "alerts": alerts,
+    "scan rules": scan_rules,
     "usage categories": usage_categories,
     "event types": event_types,
 }

@@ -9,72 +9,99 @@ from typing import Final
 
 from hushwire.actions.accounts import Accounts, Administration
 from hushwire.actions.applications import Applications
+from hushwire.actions.audit import Audits, publish_daily
 from hushwire.actions.contents import Contents
 from hushwire.actions.feedback import FeedbackReports
+from hushwire.actions.holds import MessageHolds
 from hushwire.actions.idempotency import Idempotency
 from hushwire.actions.incoming import Incoming
+from hushwire.actions.keyrotation import KeyRotation
 from hushwire.actions.keys import Keys
 from hushwire.actions.keywords import KeywordSets
+from hushwire.actions.media import Media
 from hushwire.actions.messages import Limits, Messages
 from hushwire.actions.numbers import Numbers
 from hushwire.actions.optouts import UNSUBSCRIBED_ERROR, BlockLists
 from hushwire.actions.outgoing import Outgoing, Own
 from hushwire.actions.prices import Prices, load_rates
+from hushwire.actions.privacy import PrivacySettings
+from hushwire.actions.reveal import Reveals
 from hushwire.actions.services import Services
 from hushwire.actions.shortcodes import ShortCodes
 from hushwire.actions.tail import Tail, Told
+from hushwire.actions.tombstones import Tombstones
 from hushwire.api.accounts import AccountResource
 from hushwire.api.app import App
 from hushwire.api.applications import ApplicationResource
+from hushwire.api.audit import AuditResource
 from hushwire.api.auth import Authenticator
 from hushwire.api.available_numbers import AvailableNumberResource
+from hushwire.api.claims import ClaimResource
+from hushwire.api.connections import Inside
 from hushwire.api.contents import ContentResource
 from hushwire.api.door import Door
 from hushwire.api.feedback import FeedbackResource
 from hushwire.api.front import Front
+from hushwire.api.holds import HoldResource
+from hushwire.api.keyrotation import KeyRotationResource
 from hushwire.api.keys import KeyResource
 from hushwire.api.keywords import KeywordResource
 from hushwire.api.lookups import Lookups
 from hushwire.api.messages import MessageResource
 from hushwire.api.numbers import NumberResource
 from hushwire.api.optouts import OptOutResource
+from hushwire.api.privacy import PrivacyResource
+from hushwire.api.reveal import RevealResource
 from hushwire.api.sandbox import sandbox_routes
 from hushwire.api.service_senders import ServiceSenderResource
 from hushwire.api.services import ServiceResource
 from hushwire.api.shortcodes import ShortCodeResource
+from hushwire.api.sync import SyncResource
 from hushwire.api.tail import TailResource
+from hushwire.api.tombstones import TombstoneResource
 from hushwire.api.wire import CURRENCY, Scope
 from hushwire.attachments import Attachments
+from hushwire.authorizing import Authorizing
 from hushwire.carriers.simulator import Simulator
 from hushwire.clock import Clock, Entropy, SystemEntropy
+from hushwire.connecting import Connecting
 from hushwire.dispatch.choose import Chooser
 from hushwire.dispatch.lanes import Lanes
 from hushwire.dispatch.receive import Receiver
 from hushwire.dispatch.recover import recover
+from hushwire.dispatch.restored import doubt_waiting
 from hushwire.dispatch.submit import Dispatcher
 from hushwire.dispatch.timewarp import TimeWarp
-from hushwire.dispatch.waits import Waits
 from hushwire.dispatch.wire_log import WireLog
 from hushwire.domain.account import Account
 from hushwire.domain.magic import FROM_OK
 from hushwire.domain.message import SUSPENDED_ERROR, Message
+from hushwire.domain.privacy import Windows
 from hushwire.domain.rates import TOO_EXPENSIVE
 from hushwire.domain.sid import new_sid
 from hushwire.domain.task import TaskKind
 from hushwire.errors import Misconfigured, Refusal
+from hushwire.forgetting import Forgetting
+from hushwire.keeping.facts import disk_of
+from hushwire.keeping.findings import overwrites_in_place
+from hushwire.keeping.keeper import Keeper
+from hushwire.keeping.state import TIMELINE, read_state, require_restored, require_same_timeline
 from hushwire.monitoring import Monitoring
 from hushwire.observe import Journal
 from hushwire.outbound import Guard, HttpClient
 from hushwire.private import Private
 from hushwire.settings import Settings
+from hushwire.store.dues import Dues
 from hushwire.store.endings import Endings
 from hushwire.store.engine import FileLock
 from hushwire.store.listing import Listing
 from hushwire.store.records import Records
+from hushwire.store.rotation import root_key_refs
 from hushwire.store.store import Store
-from hushwire.store.sweep import sweep, sweep_hourly
-from hushwire.vault.keyring import load_or_create_root
-from hushwire.vault.slots import Slots
+from hushwire.store.sweep import SWEEP_FIRST, require_vault_as_new, sweep, sweep_hourly
+from hushwire.vault.rotation import VaultPlace, open_vault
+from hushwire.webhooks.claims import Claims
+from hushwire.webhooks.cookies import Cookies
 from hushwire.webhooks.deliver import Deliverer
 from hushwire.webhooks.inbound import Inbox
 from hushwire.webhooks.inbound_answer import Desk
@@ -110,17 +137,17 @@ class Server:
         data = settings.data
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = FileLock(data / "lock")
-        for what, path in (("root key", data / "root.key"), ("vault", data / "vault")):
-            if settings.database_path.exists() and not path.exists():
-                raise Misconfigured(
-                    f"the {what} {path} is missing while its database is there: restore it, or "
-                    "start with another data directory"
-                )
-        self._root = load_or_create_root(data / "root.key")
-        self.slots = Slots.open(
-            data / "vault", self._root, slots_per_file=settings.vault_slots_per_file
-        )
+        require_restored(data)
         self.clock = clock or Clock()
+        place = VaultPlace(
+            data, settings.root_key, os.environ, settings.vault_copy, settings.vault_slots_per_file
+        )
+        self.vault = open_vault(
+            place, lambda: root_key_refs(settings.database_path),
+            first_start=not settings.database_path.exists(), now_ms=self.clock.now_ms(),
+            entropy=self._entropy,
+        )  # fmt: skip
+        self.slots = self.vault.slots
         self.guard = Guard(allow_loopback=settings.sandbox, allow=settings.outbound_allow)
 
     async def open(self) -> None:
@@ -128,24 +155,30 @@ class Server:
         settings, journal, metrics = self.settings, self.journal, self.journal.metrics
         path = settings.database_path
         self.store = store = Store(
-            path, self.slots, self._root, self._entropy, metrics, failed=self._failed,
+            path, self.slots, self.vault.root, self._entropy, metrics, failed=self._failed,
             warm=settings.dispatch_memory * 2, threaded=self._threaded,
+            windows=Windows(recovery=settings.recovery_s), clock=self.clock,
         )  # fmt: skip
         self.records = Records(store)
+        self.dues = Dues(store)
+        self.audits = Audits(store, self.records.entries)
         self._own(self.records, store)
         if settings.sandbox:
             self.clock.offset_ms += int(store.get_meta(CLOCK_OFFSET) or 0)
+        self._keep()
         self.account = self._first_account()
         self.monitoring = Monitoring(
-            settings, store, self.records, self.guard, self.clock, self._entropy
-        )
+            settings, store, self.records, self.guard, self.clock, self._entropy,
+            shreds_stay=self._shreds_stay,
+        )  # fmt: skip
         self.listing = Listing(path, store.accounts, self.slots)
         self.attachments = Attachments(
             settings, store, self.slots, self.clock, self._entropy, lambda: self.url
         )
+        if store.get_meta(SWEEP_FIRST):
+            await self._sweep_first()
         store.release_held()
         store.resume_paces(self.clock.now_ms())
-        recovery_ms = settings.recovery_s * 1000
         wire_log = WireLog(settings.data)
         began = time.monotonic()
         in_doubt, resubmitted = await recover(store, self.clock, wire_log)
@@ -156,12 +189,12 @@ class Server:
         self.dispatcher = Dispatcher(
             store, self.network, self.clock, wire_log, metrics,
             memory=settings.dispatch_memory, pace_ms=self._pace_ms, drained=lanes.wake,
-            recovery_ms=recovery_ms, obstacle=self._obstacle, prices=self.prices,
+            obstacle=self._obstacle, prices=self.prices,
             media=self.attachments.urls,
         )  # fmt: skip
         self.chooser = Chooser(
             store, self.services, self.records.sticky, self.records.scheduled, self.clock,
-            obstacle=self._obstacle, drained=lanes.wake, recovery_ms=recovery_ms,
+            obstacle=self._obstacle, drained=lanes.wake, used=self.records.usage.chosen,
         )  # fmt: skip
         client = self._client or HttpClient(self.guard, per_host=settings.callback_connections)
         self.deliverer = Deliverer(
@@ -169,21 +202,33 @@ class Server:
             memory=settings.callback_memory, drained=lanes.wake,
         )  # fmt: skip
         self.deliverer.outcomes = self.monitoring.outcomes
-        waits = Waits(store, self.clock, recovery_ms)
+        self.forgetting = Forgetting(
+            store, self.attachments.table, self.clock, self._entropy, journal
+        )
+        waits = self.forgetting.waits
         lanes.workers.update({
             TaskKind.CHOOSE: self.chooser,
             TaskKind.SUBMIT: self.dispatcher, TaskKind.CALLBACK: self.deliverer,
             TaskKind.SETTLE: waits, TaskKind.LATE: waits, TaskKind.REDACT: waits,
-            **self.attachments.start(self._client, self.guard, journal, lanes.wake, recovery_ms),
+            **self.attachments.start(
+                self._client, self.guard, journal, self.forgetting.custodian, lanes.wake
+            ),
         })  # fmt: skip
         store.outlet = lanes
-        receiver = Receiver(store, self.clock, metrics, recovery_ms, self.prices)
+        receiver = Receiver(store, self.clock, metrics, self.prices)
         self.network.start(self.dispatcher.outcomes, receiver.receipts)
         lanes.start()
         self.monitoring.start(client, journal)
         self._run(self.monitoring.run())
+        self._run(publish_daily(self.audits, journal))
         self._run(lanes.run())
         self._run(self._sweep())
+        self.rotation = KeyRotation(
+            store, self.vault, self.clock, self._entropy, disk_low=self._disk_low
+        )
+        self._run(self.rotation.run())
+        self._run(self.keeper.run())
+        self._run(self.forgetting.run())
         limits = Limits(settings.accept_backlog, self._disk_low, routable=settings.sandbox)
         self.messages = Messages(
             store, self.listing, self.clock, self.guard, metrics,
@@ -192,8 +237,11 @@ class Server:
             landlines=settings.landlines == "accepted",
         )  # fmt: skip
         self.outgoing = self._outgoing()
+        self.authorizing = Authorizing(self.records.owned, store, self.clock, self._entropy)
+        self.connecting = Connecting(self.records.owned, self.guard, self.clock, self._entropy)
         self._receive(limits)
-        self.tail = Tail(self._follow)
+        accounts = store.accounts.by_id
+        self.tail = Tail(self._follow, lambda account_id: accounts[account_id].privacy.display)
         self._measure()
         if in_doubt or resubmitted:
             ms = int((time.monotonic() - began) * 1000)
@@ -204,6 +252,7 @@ class Server:
         """Drain: no new work, answers awaited, all on disk. What is left goes on at next start."""
         self.ready = False
         self.chooser.stop()
+        await self.rotation.stop()
         await self.attachments.stop()
         await self.dispatcher.stop(DRAIN_S)
         await self.network.stop()
@@ -211,14 +260,18 @@ class Server:
         await self.inbox.stop(DRAIN_S)
         await self.deliverer.stop(DRAIN_S)
         self.monitoring.close()
+        self.connecting.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.store.close()
         await self.attachments.close()
         self.records.close()
+        self.dues.close()
+        self.forgetting.close()
         self.listing.close()
         self.slots.close()
+        self.keeper.close()
         self._lock.close()
 
     def app(self) -> App:
@@ -226,8 +279,10 @@ class Server:
         settings = self.settings
         accounts = Accounts(self.store)
         front = Front(settings.trusted_proxies, settings.public_url)
-        auth = Authenticator(accounts, self.clock, front.client, settings.account_rate)
-        door = Door(auth)
+        auth = Authenticator(
+            accounts, self.clock, front.client, settings.account_rate, self.authorizing.tokens
+        )
+        door = Door(auth, self.monitoring.alerts.without_effect)
         idempotency = Idempotency(self.store, self.clock)
         reports = FeedbackReports(self.store, self.clock, self._disk_low)
         currency = self.prices.currency if self.prices is not None else CURRENCY
@@ -240,29 +295,44 @@ class Server:
             self.store, self.services, self.applications, self.clock, self._entropy, self.guard,
             sandbox=settings.sandbox,
         )  # fmt: skip
-        return App(
+        inside = Inside(auth, front.base_url)
+        app = App(
             messages, self.journal, lambda: self.ready,
             [
                 *FeedbackResource(self.messages, reports, auth).routes(),
                 *self.attachments.routes(self.messages, door),
                 *AccountResource(accounts, administration, auth, front.base_url).routes(),
                 *KeyResource(keys, accounts, auth, front.base_url).routes(),
+                *KeyRotationResource(self.rotation, accounts, door).routes(),
                 *NumberResource(numbers, door).routes(),
-                *self.monitoring.routes(door, front.base_url),
+                *self.monitoring.routes(door, front.base_url, currency),
                 *TailResource(self.tail, door, self.clock).routes(),
                 *AvailableNumberResource(numbers, door).routes(),
                 *ServiceResource(self.services, door, front.base_url).routes(),
                 *ServiceSenderResource(self.services, door, front.base_url).routes(),
                 *ShortCodeResource(self.short_codes, door).routes(),
                 *ApplicationResource(self.applications, door).routes(),
+                *ClaimResource(self.claims, door).routes(),
                 *ContentResource(self.contents, door, front.base_url).routes(),
                 *KeywordResource(self.keywords, door).routes(),
+                *PrivacyResource(self._privacy(), door).routes(),
+                *self.forgetting.routes(door),
+                *HoldResource(self.messages, self._holds(), door).routes(),
+                *AuditResource(self.audits, door).routes(),
+                *TombstoneResource(Tombstones(self.store), door).routes(),
+                *RevealResource(self._reveals(), door).routes(),
                 *OptOutResource(self.block_lists, door).routes(),
+                *self.authorizing.routes(accounts, door, auth, front.base_url),
+                *self.connecting.routes(door, auth, front.base_url),
+                *SyncResource(self.connecting.connections, door, inside, self.clock).routes(),
                 *Lookups(door, lambda request: front.base_url(request.scope)).routes(),
                 *(sandbox_routes(Sandbox(self, auth)) if settings.sandbox else []),
             ],
             process=self._entropy.bytes(8),
         )  # fmt: skip
+        self.connecting.serve(app)
+        inside.app = app
+        return app
 
     def busy(self) -> int:
         """Work in memory that is not finished; 0 when all is quiet."""
@@ -276,6 +346,7 @@ class Server:
             + self.inbox.busy()
             + self.lanes.busy()
             + self.monitoring.busy()
+            + self.forgetting.busy()
         )
 
     # -- parts ----------------------------------------------------------------------------
@@ -294,6 +365,23 @@ class Server:
         self.contents = Contents(owned, clock, entropy)
         self.keywords = KeywordSets(owned, self.services, clock)
 
+    def _shreds_stay(self) -> bool:
+        """Does a shredded key stay on the vault's disk until the root key is rotated?"""
+        disk = disk_of(self.settings.data / "vault")
+        return disk is not None and not overwrites_in_place(disk)
+
+    def _privacy(self) -> PrivacySettings:
+        return PrivacySettings(self.store, self.clock, self.monitoring.scan)
+
+    def _holds(self) -> MessageHolds:
+        media = Media(self.attachments.table)
+        custodian, windows = self.forgetting.custodian, self.store.accounts.windows
+        return MessageHolds(custodian, media, self.dues, windows, self.clock)
+
+    def _reveals(self) -> Reveals:
+        media, entries = self.attachments.table.of, self.records.entries
+        return Reveals(self.store, entries, media, self.clock, self._entropy)
+
     def _outgoing(self) -> Outgoing:
         own = Own(
             self.services, self.short_codes, self.applications, self.contents,
@@ -306,6 +394,7 @@ class Server:
             self.records.scheduled,
             self.clock,
             honour_max_price=self.settings.max_price == "honoured",
+            profile=self.settings.callback_profile,
         )
 
     def _receive(self, limits: Limits) -> None:
@@ -318,9 +407,11 @@ class Server:
         )  # fmt: skip
         # A client of its own: webhooks that hang must not take the callbacks' connections.
         client = self._client or HttpClient(self.guard, per_host=settings.callback_connections)
+        self.claims = Claims(self.clock, self._entropy)
         desk = Desk(
             self.incoming, Endings(store), client, self.clock, self.monitoring.alerts,
-            self.attachments.of,
+            self.attachments.of, claims=self.claims, get_webhooks=settings.get_webhooks,
+            cookies=Cookies(self.clock, self._entropy),
         )  # fmt: skip
         self.inbox = Inbox(
             store, desk, self.clock, self.journal, connections=settings.callback_connections,
@@ -392,8 +483,28 @@ class Server:
     _looked = -1
     _low = False
 
+    def _keep(self) -> None:
+        """Before anything is destroyed: what backups need to know of it."""
+        store, vault = self.store, self.settings.data / "vault"
+        require_same_timeline(store.get_meta(TIMELINE) or "", read_state(vault))
+        require_vault_as_new(self.settings.database_path, self.slots)
+        self.keeper = Keeper(self.settings, vault, self.slots, self.clock, self._entropy)
+
+    async def _sweep_first(self) -> None:
+        """A restored database: what was erased since is gone before anybody can ask for it."""
+        store, path = self.store, self.settings.database_path
+        await sweep(store, path, self.slots)
+        in_doubt = await doubt_waiting(store, path, self.clock)
+        await self.attachments.sweep()
+        store.put_meta(SWEEP_FIRST, "")
+        self.journal.restored(in_doubt)
+
     async def _sweep(self) -> None:
-        await sweep(self.store, self.settings.database_path, self.slots)
+        try:
+            await sweep(self.store, self.settings.database_path, self.slots)
+        except Misconfigured:
+            self.store.put_meta(SWEEP_FIRST, "vault")  # the next start says why it cannot be
+            raise
         await self.attachments.sweep()
         await sweep_hourly(self.store, self.clock)
 
@@ -423,6 +534,8 @@ class Server:
         metrics.gauge("vault_slots_live", "Keys in the vault", lambda: slots.stats().live)
         metrics.gauge("vault_slots_free", "Free slots of the vault", lambda: slots.stats().free)
         metrics.gauge("disk_free_bytes", "Free on the database's disk", store.free_bytes)
+        head = self.audits.head
+        metrics.gauge("audit_sequence", "Newest record of the audit log", lambda: head().seq)
 
 
 class Sandbox:

@@ -22,6 +22,7 @@ from hushwire.observe import Journal
 from hushwire.outbound import Guard, HttpClient
 from hushwire.private import Private
 from hushwire.settings import Settings
+from hushwire.store.custodian import Custodian
 from hushwire.store.media import MediaTable, SealedFile
 from hushwire.store.objects import Objects
 from hushwire.store.store import Store
@@ -42,8 +43,8 @@ class Attachments:
         self._clock = clock
 
     def start(
-        self, client: HttpClient | None, guard: Guard, journal: Journal,
-        drained: Callable[[TaskKind, int], None], recovery_ms: int,
+        self, client: HttpClient | None, guard: Guard, journal: Journal, custodian: Custodian,
+        drained: Callable[[TaskKind, int], None],
     ) -> dict[TaskKind, Worker]:  # fmt: skip
         """Begin to fetch, with `client` or one of our own: a slow picture delays no callback."""
         self._own = HttpClient(guard, per_host=OF_A_LANE, overall=2 * AT_ONCE)
@@ -51,9 +52,9 @@ class Attachments:
         self._journal = journal
         self._fetcher = Fetcher(
             self._store, self.table, self._downloads, self._clock, journal,
-            drained=drained, recovery_ms=recovery_ms,
+            drained=drained,
         )  # fmt: skip
-        holds = MediaHolds(self._store, self.table)
+        holds = MediaHolds(self._store, self.table, custodian, self._clock)
         return {TaskKind.FETCH: self._fetcher, TaskKind.MEDIA: holds}
 
     def routes(self, messages: Messages, door: Door) -> list[Route]:

@@ -1,12 +1,14 @@
 """Named points where a test may end the process: `reach("vault.written")`.
 
 Armed by `HUSHWIRE_FAULT=name:n` (the n-th time the point is reached, the process kills
-itself with SIGKILL) or by `arm()` in a simulation. Unarmed, a point costs one comparison.
+itself with SIGKILL) or by `arm()` in a simulation. `name:n:FILE` counts once FILE is there, so
+that a test says from when on. Unarmed, a point costs one comparison.
 """
 
 import os
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 _hook: Callable[[str], None] | None = None
 
@@ -28,12 +30,13 @@ def arm_from_environment() -> None:
     wanted = os.environ.get("HUSHWIRE_FAULT")
     if not wanted:
         return
-    name, _, count = wanted.partition(":")
+    name, _, rest = wanted.partition(":")
+    count, _, gate = rest.partition(":")
     left = int(count or "1")
 
     def kill_at(point: str) -> None:
         nonlocal left
-        if point == name:
+        if point == name and (not gate or Path(gate).exists()):
             left -= 1
             if left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)

@@ -12,8 +12,11 @@ def harden_process() -> None:
     """Keep keys and texts out of core dumps, and away from debuggers of the same user (D21).
 
     Core files are limited to nothing everywhere, now and for every child. On Linux the process
-    is undumpable too: that holds against a core pattern that pipes, and closes `/proc/PID/mem`,
-    so a profiler such as py-spy needs root (CAP_SYS_PTRACE). Raises OSError when Linux refuses.
+    is undumpable too: that holds against a core pattern that pipes, and closes `/proc/PID/mem`
+    and `environ` (which matters for a root key from a variable), so a profiler such as py-spy
+    needs root (CAP_SYS_PTRACE). Single pages cannot be kept out of dumps or swap (MADV_DONTDUMP,
+    mlock): Python does not say where its bytes lie, and copies them. Raises OSError when Linux
+    refuses.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":

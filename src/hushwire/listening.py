@@ -5,7 +5,7 @@ import socket
 import ssl
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, cast
 
 import uvicorn
 from msgspec import Struct
@@ -13,9 +13,11 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from hushwire.api.wire import WHOLE
 from hushwire.errors import Misconfigured
 
 REQUEST_BYTES_MAX: Final = 1 << 20  # with headers; after the first piece, of 256 KiB at most
+
 
 _CLOSE: Final = b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _TIMEOUT: Final = b"HTTP/1.1 408 Request Timeout" + _CLOSE
@@ -136,7 +138,33 @@ class Protocol(HttpToolsProtocol):
         if cycle.more_body:
             super()._start_asgi_task(cycle, app)
         else:
+            if cycle is self.cycle:  # nothing was sent ahead behind it
+                cast("dict[str, Any]", cycle.scope)[WHOLE] = self
             drive(cycle.run_asgi(app))
+
+    def whole_body(self) -> bytes:
+        """The body of the request whose scope names this connection; while it begins."""
+        return bytes(self.cycle.body)
+
+    def answer_whole(self, scope: object, answer: bytes) -> bool:
+        """Write an answer from its status line to its last byte; False: it must go by `send`.
+
+        Event by event, with a look for forbidden characters in every header, it costs as much
+        as parsing the request. What is given here must be known to be well formed.
+        """
+        cycle = self.cycle
+        if (
+            cycle.scope is not scope
+            or self.flow.write_paused
+            or cycle.disconnected
+            or not cycle.keep_alive
+        ):
+            return False
+        cycle.response_started = cycle.response_complete = True
+        self.transport.write(answer)
+        cycle.message_event.set()
+        cycle.on_response()
+        return True
 
     def _count(self, size: int) -> None:
         """A piece came, and the request is not whole."""

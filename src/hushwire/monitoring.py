@@ -14,7 +14,8 @@ from hushwire.actions.alerts import Alerts
 from hushwire.actions.callbacks import CallbackLog
 from hushwire.actions.deactivations import Deactivations
 from hushwire.actions.debugger import PREFIX, Debuggers
-from hushwire.actions.events import Events
+from hushwire.actions.events import Events, Record
+from hushwire.actions.scan import AccountScan
 from hushwire.actions.streams import Streams
 from hushwire.actions.usage import Usage
 from hushwire.api.callbacks import CallbackResource
@@ -46,8 +47,9 @@ class Monitoring:
 
     def __init__(
         self, settings: Settings, store: Store, records: Records, guard: Guard, clock: Clock,
-        entropy: Entropy,
+        entropy: Entropy, *, shreds_stay: Callable[[], bool] | None = None,
     ) -> None:  # fmt: skip
+        """`shreds_stay`: may the vault's filesystem keep what is overwritten? None: not known."""
         owned, outbox, entries = records.owned, records.outbox, records.entries
         self._store = store
         self._records = records
@@ -61,7 +63,11 @@ class Monitoring:
         self.outcomes = Outcomes(self.alerts, self.log)
         self.deactivations = Deactivations(settings.data / "deactivations", clock, entropy)
         store.writers += [records.usage.count, self.streams.feed]
-        store.accounts.changed = owned.changed = self.events.changed
+        store.accounts.changed = owned.changed = self._changed
+        self.scan = AccountScan(
+            store, records, self.alerts, clock, get_webhooks=settings.get_webhooks,
+            shreds_stay=shreds_stay,
+        )  # fmt: skip
         self._courier: Courier | None = None
 
     def start(self, client: HttpClient, journal: Journal) -> None:
@@ -76,9 +82,11 @@ class Monitoring:
         )  # fmt: skip
         journal.metrics.queue("outbox", records.outbox.size)
         self._courier.start()
+        self.scan.start()
 
     async def stop(self, within_s: float) -> None:
         """Post nothing more; before the client is closed."""
+        self.scan.stop()
         if self._courier is not None:
             await self._courier.stop(within_s)
 
@@ -94,17 +102,22 @@ class Monitoring:
                 await self._store.append(lambda db: None)
             await asyncio.sleep(SWEEP_S)
 
+    def _changed(self, before: Record | None, after: Record | None) -> None:
+        """Something that an account has set up is another from now on."""
+        self.events.changed(before, after)
+        self.scan.changed(before, after)
+
     def busy(self) -> int:
         """Posts under way."""
         return self._courier.busy() if self._courier is not None else 0
 
-    def routes(self, door: Door, base: Callable[[Scope], str]) -> list[Route]:
-        """Of all resources that show this."""
+    def routes(self, door: Door, base: Callable[[Scope], str], currency: str) -> list[Route]:
+        """Of all resources that show this. `currency`: of all prices, ISO 4217."""
         return [
             *MonitorResource(self.alerts, self.events, door, base).routes(),
             *DebuggerResource(self.debuggers, door).routes(),
             *CallbackResource(self.log, door).routes(),
-            *UsageResource(self.usage, door, self._clock).routes(),
+            *UsageResource(self.usage, door, self._clock, currency).routes(),
             *DeactivationResource(self.deactivations, door, base).routes(),
             *SinkResource(self.streams, door, base).routes(),
             *SubscriptionResource(self.streams, door, base).routes(),

@@ -31,6 +31,8 @@ CallbackLog = Literal["failures", "all", "none"]
 MediaAccess = Literal["signed", "basic", "public"]
 Landlines = Literal["accepted", "refused"]
 MaxPrice = Literal["ignored", "honoured"]
+GetWebhooks = Literal["warn", "post", "thin"]
+CallbackProfile = Literal["current", "2021"]
 
 
 class Networks(tuple[IPv4Network | IPv6Network, ...]):
@@ -55,6 +57,11 @@ def _row(what: str, unit: str = "", *, ge: int | None = None, le: int | None = N
     return Meta(description=what, extra={"unit": unit}, ge=ge, le=le)
 
 
+VAULT_BACKUP_DAYS_MAX: Final = 90
+_VAULT_BACKUP: Final = Meta(
+    description="none, or for how many days a backup holds the vault, as in 7d (1d to 90d)",
+    pattern=r"^(none|([1-9]|[1-8][0-9]|90)d)$",
+)
 _SID: Final = Meta(
     description="SID of the first account, AC and 32 hex digits; with auth_token, or neither",
     pattern=r"^AC[0-9a-f]{32}$",
@@ -141,6 +148,14 @@ class Settings(Struct, frozen=True, kw_only=True):
     callback_log: Annotated[
         CallbackLog, _row("which attempts at status callbacks are logged, for 30 days")
     ] = "failures"
+    callback_profile: Annotated[
+        CallbackProfile,
+        _row("StatusCallback wins over ApplicationSid; 2021: the application's URL wins"),
+    ] = "current"
+    get_webhooks: Annotated[
+        GetWebhooks,
+        _row("webhooks by GET: warn once a day, post them instead, or thin: without content"),
+    ] = "warn"
     carrier_window: Annotated[
         int, _row("submissions that may wait for a carrier's answer", "messages", ge=1)
     ] = 1_000
@@ -150,9 +165,43 @@ class Settings(Struct, frozen=True, kw_only=True):
     recovery_s: Annotated[
         int, _row("how long a body or number to be forgotten outlives its hand-over", "s", ge=0)
     ] = 21_600
+    root_key: Annotated[
+        str, _row("what gives the root key: file:, env:, command:, credential: or transit:")
+    ] = "file:root.key"
+    vault_copy: Annotated[
+        Path | None, _row("directory on another disk that holds a copy of the vault; none: no copy")
+    ] = None
     vault_slots_per_file: Annotated[
         int, _row("keys in one file of the vault; fixed at first start", "keys", ge=1_024)
     ] = 262_144
+
+    vault_backup: Annotated[str, _VAULT_BACKUP] = "none"
+    backup_keys: Annotated[
+        Path | None,
+        _row("file of backup keys, best on a disk of its own; none: in the data directory"),
+    ] = None
+    erasure_log: Annotated[
+        Path | None,
+        _row("log of destroyed keys while the vault is backed up; none: beside backup_keys"),
+    ] = None
+    backups: Annotated[
+        Path | None, _row("folder that `hushwire backup` writes to when none is named")
+    ] = None
+
+    @property
+    def vault_backup_days(self) -> int:
+        """For how many days a backup holds a vault that opens; 0: it holds none."""
+        return 0 if self.vault_backup == "none" else int(self.vault_backup.removesuffix("d"))
+
+    @property
+    def backup_keys_path(self) -> Path:
+        """The file of backup keys, absolute."""
+        return self.backup_keys or self.data / "backup.keys"
+
+    @property
+    def erasure_log_path(self) -> Path:
+        """The erasure log, absolute."""
+        return self.erasure_log or self.backup_keys_path.with_name("erasures.log")
 
     @property
     def database_path(self) -> Path:
@@ -185,7 +234,7 @@ class Row(Struct, frozen=True):
 _FIELDS: Final[dict[str, FieldInfo]] = {field.name: field for field in fields(Settings)}
 # A bad value of these is never repeated: it may hold a token or a password.
 _UNSHOWN: Final = frozenset(
-    {"account_sid", "auth_token", "database_url", "media_url", "public_url"}
+    {"account_sid", "auth_token", "database_url", "media_url", "public_url", "root_key"}
 )
 _TOKEN: Final = re.compile(r"[0-9a-f]{32}\Z")
 

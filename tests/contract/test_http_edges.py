@@ -20,13 +20,19 @@ METHODS = [("GET", None), ("POST", b"Body=x"), ("DELETE", None)]
 
 @pytest.mark.parametrize(
     "header",
-    ["Basic", "Basic ", "Basic !", "Basic QUM=", "Basic /w==", "Bearer abc", "Digest x", "x",
+    ["Basic", "Basic ", "Basic !", "Basic QUM=", "Basic /w==", "Digest x", "x",
      "Basic " + b64encode(b":").decode(), "Basic " + "A" * 5000],
 )  # fmt: skip
 def test_malformed_credentials(server: RunningServer, header: str) -> None:
     answer = server.request("GET", messages(server), None, {"Authorization": header}, auth=False)
     assert_refused(answer, 401, 20003, "Authenticate")
     assert answer[1]["www-authenticate"] == 'Basic realm="Twilio API"'
+
+
+def test_a_bearer_that_is_none_of_ours(server: RunningServer) -> None:
+    headers = {"Authorization": "Bearer abc"}
+    answer = server.request("GET", messages(server), None, headers, auth=False)
+    assert_refused(answer, 401, 20101, "Invalid Access Token")
 
 
 @pytest.mark.parametrize(("method", "body"), METHODS)
@@ -87,7 +93,7 @@ def test_a_foreign_account_is_as_unknown_as_none(server: RunningServer, account:
     ["/", "/2010-04-01/", "/2010-04-01/Accounts/{sid}/Calls.json",
      "/2010-04-01/Accounts/{sid}/Messages", "/2010-04-01/Accounts/{sid}/Messages.xml",
      "/2010-04-01/Accounts/{sid}/Messages.json/", "/2010-04-01/Accounts/{sid}/messages.json",
-     "/2010-04-01/Accounts/{sid}/SMS/Messages.json", "/v1/Flows", "/hushwire/v1/actions",
+     "/2010-04-01/Accounts/{sid}/SMS/Messages.json", "/v1/Flows", "/hushwire/v1/action",
      "/2010-04-01/Accounts/{sid}/Messages/SM%2F..%2F..json", "/favicon.ico"],
 )  # fmt: skip
 def test_what_is_not_served_is_not_found(server: RunningServer, path: str) -> None:

@@ -4,6 +4,7 @@ import itertools
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.cookies import SimpleCookie
 from urllib.parse import quote
 
 import pytest
@@ -96,6 +97,26 @@ def test_two_phones_talk_to_a_number_each_in_order(server: RunningServer, diary:
     told = [(r.form["From"], r.form["Body"]) for r in diary.requests]
     assert [body for from_, body in told if from_ == ada] == [f"a{n}" for n in range(10)]
     assert len({r.headers["i-twilio-idempotency-token"] for r in diary.requests}) == 20
+
+
+def test_a_session_is_a_conversation(server: RunningServer) -> None:
+    """Cookies are kept for each pair of numbers (6.4)."""
+
+    def count(request: Request) -> Said:
+        cookies = SimpleCookie(request.headers.get("cookie", ""))
+        n = int(cookies["n"].value) + 1 if "n" in cookies else 1
+        response = MessagingResponse()
+        response.message(f"{n}")
+        return Said(str(response), cookies=("theme=dark; Path=/other", f"n={n}; Path=/; HttpOnly"))
+
+    with App(count) as app:
+        number, ada, bob = new_number(server, sms_url=app.url()), fresh_phone(), fresh_phone()
+        for phone, said in ((ada, ["1"]), (bob, ["1"]), (ada, ["1", "2"]), (ada, ["1", "2", "3"])):
+            text(server, phone, number, "Hi")
+            wait_for(lambda phone=phone, said=said: sorted(screen(server, phone)) == said)
+        server.advance(4 * 3_600)
+        text(server, ada, number, "Hi")
+        wait_for(lambda: sorted(screen(server, ada)) == ["1", "1", "2", "3"])
 
 
 def test_the_message_and_its_reply_in_the_api(server: RunningServer, diary: App) -> None:

@@ -131,7 +131,7 @@ def test_found_bought_changed_released(shop: RunningServer) -> None:
     client = shop.client()
     (offer,) = client.available_phone_numbers("US").local.list(area_code=628, limit=1)
     assert offer.phone_number.startswith("+1628")
-    assert offer.capabilities == {"sms": True, "mms": False, "voice": False, "fax": False}
+    assert offer.capabilities == {"sms": True, "mms": True, "voice": False, "fax": False}
     bought = client.incoming_phone_numbers.create(
         phone_number=offer.phone_number, friendly_name="Support", sms_url="https://example.com/in"
     )
@@ -190,7 +190,10 @@ def test_filters_of_the_search(shop: RunningServer) -> None:
     assert vanity
     assert all("4874" in offer.phone_number for offer in vanity)
     assert len(place.list(sms_enabled=True, limit=5)) == 5
-    assert place.list(mms_enabled=True) == place.list(voice_enabled=True) == []
+    assert len(place.list(mms_enabled=True, limit=5)) == 5
+    assert place.list(mms_enabled=False) == place.list(voice_enabled=True) == []
+    british = shop.client().available_phone_numbers("GB").local
+    assert british.list(mms_enabled=True) == []
     assert len(place.list(in_locality="Hilo", near_number="+1", beta=False, limit=5)) == 5
     base = f"/2010-04-01/Accounts/{shop.sid}/AvailablePhoneNumbers/US/Local.json"
     for query, code in (

@@ -24,6 +24,9 @@ def aged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningServ
     """A server with two messages, delivered 399 days ago."""
     with RunningServer(tmp_path_factory.mktemp("old") / "data") as server:
         one, two = (until(server, create(server)["sid"], "delivered")["sid"] for _ in range(2))
+        longer = {"metadata_days": 500, "body_days": 500, "numbers_days": 500}
+        path = f"/hushwire/v1/accounts/{server.sid}/retention"
+        assert server.json("PUT", path, longer)[0] == 200
         server.advance(399 * DAY_S)
         yield server, one, two
 

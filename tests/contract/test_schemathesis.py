@@ -42,7 +42,7 @@ CHECKS = [
     not_a_server_error, status_code_conformance, content_type_conformance,
     response_schema_conformance, response_headers_conformance,
 ]  # fmt: skip
-EXAMPLES = 5  # of each mode, for each operation; the same ones every time
+EXAMPLES = 6  # of each mode, for each operation; the same ones every time
 OFTEN = 560  # others every time
 SENT = "com.twilio.messaging.message.sent"
 MARK = "Othertenantia"  # in every name and text of another tenant
@@ -206,7 +206,7 @@ def ask(
     forms = st.sampled_from([None, good(mine)]) if good is not None else st.none()
     strategies = [operation.as_strategy(generation_mode=mode) for mode in modes]
     plan = settings(
-        max_examples=examples * len(modes), derandomize=examples == EXAMPLES, deadline=None,
+        max_examples=examples * len(modes), derandomize=examples < OFTEN, deadline=None,
         database=None, phases=[Phase.explicit, Phase.generate, Phase.shrink],
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
@@ -241,14 +241,19 @@ def modes_of(operation: Operation) -> list[GenerationMode]:
     return [GenerationMode.POSITIVE, *([GenerationMode.NEGATIVE] if takes else [])]
 
 
+def succeeded(seen: Counter[int]) -> bool:
+    return any(status < 400 for status in seen)
+
+
 @LABELS
 def test_every_answer_is_as_documented(world: World, operation: Operation) -> None:
     """W16 and 1.3: no 5xx, no undocumented status, and no property more or less; and it is
     reached: each operation succeeds at least once."""
+    can = operation.definition.raw["operationId"] not in NEVER
     seen = ask(world, operation, modes_of(operation), EXAMPLES)
-    name = operation.definition.raw["operationId"]
-    succeeded = sum(count for status, count in seen.items() if status < 400)
-    assert (succeeded > 0) is (name not in NEVER), seen
+    if can and not succeeded(seen):  # few examples may all be wrong ones
+        seen += ask(world, operation, [GenerationMode.POSITIVE], 8 * EXAMPLES)
+    assert succeeded(seen) is can, seen
 
 
 @pytest.mark.torture
@@ -256,7 +261,7 @@ def test_every_answer_is_as_documented(world: World, operation: Operation) -> No
 @LABELS
 def test_and_so_it_is_however_often(world: World, operation: Operation) -> None:
     makes_accounts = operation.label == "POST /2010-04-01/Accounts.json"  # there may be 1,000
-    ask(world, operation, modes_of(operation), 200 if makes_accounts else OFTEN)
+    ask(world, operation, modes_of(operation), OFTEN // 2 if makes_accounts else OFTEN)
 
 
 def test_the_checks_see_what_is_wrong(world: World) -> None:

@@ -140,7 +140,7 @@ def test_a_pool_is_filled_listed_and_emptied(tenant: Tenant) -> None:
     bought = [number(tenant) for _ in range(3)]
     for sid in bought:
         added = service.phone_numbers.create(phone_number_sid=sid)
-        assert (added.sid, added.country_code, added.capabilities) == (sid, "US", ["SMS"])
+        assert (added.sid, added.country_code, added.capabilities) == (sid, "US", ["MMS", "SMS"])
     code = service.short_codes.create(short_code_sid=short_code(tenant, "60601"))
     alpha = service.alpha_senders.create(alpha_sender="ACME")
     assert (code.short_code, code.country_code) == ("60601", "US")

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from harness import RunningServer
+from harness import RunningServer, wait_for
 from hushwire.api.usage import VIEWS
 from hushwire.domain.usage import CATEGORIES, NOT_COUNTED
 from tenants import Tenant, assert_unknown, owner, subaccount
@@ -167,3 +167,24 @@ def test_usage_outlives_messages_and_a_restart(tmp_path: Path) -> None:
 def test_the_page_lists_what_is_never_counted() -> None:
     text = PAGE.read_text(encoding="utf-8")
     assert all(f"`{category}`" in text for category in NOT_COUNTED)
+
+
+def test_of_a_service_counts_what_was_given_a_sender(tenant: Tenant) -> None:
+    """A canceled message, and one that nobody could send, were never used."""
+    service = tenant.made("POST", "/v1/Services", 201, FriendlyName="Shop")["sid"]
+    form = {"To": fresh_phone(), "MessagingServiceSid": service, "Body": "Hello"}
+    refused = tenant.made("POST", "Messages.json", 201, **form)["sid"]
+    wait_for(lambda: tenant.made("GET", f"Messages/{refused}.json")["status"] == "failed")
+    number = tenant.made("GET", "IncomingPhoneNumbers.json")["incoming_phone_numbers"][0]
+    pool = f"/v1/Services/{service}/PhoneNumbers"
+    tenant.made("POST", pool, 201, PhoneNumberSid=number["sid"])
+    now = datetime.fromisoformat(tenant.server.json("GET", "/sandbox/clock")[1]["now"])
+    at = (now + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    later = {**form, "ScheduleType": "fixed", "SendAt": at}
+    canceled = tenant.made("POST", "Messages.json", 201, **later)["sid"]
+    tenant.made("POST", f"Messages/{canceled}.json", Status="canceled")
+    assert [r["count"] for r in records(tenant, Category="sms")] == ["0"]
+    sent = tenant.made("POST", "Messages.json", 201, **form)["sid"]
+    wait_for(lambda: tenant.made("GET", f"Messages/{sent}.json")["status"] == "delivered")
+    assert [r["count"] for r in records(tenant, Category="sms-outbound-longcode")] == ["1"]
+    assert [r["count"] for r in records(tenant, Category="sms")] == ["1"]

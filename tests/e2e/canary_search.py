@@ -6,7 +6,9 @@ was written down.
 
 import re
 import secrets
+import sys
 from base64 import b64encode
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import NamedTuple
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 ZEROS = re.compile(rb"\0{64,}")  # no encoded canary holds as many
+WORD = 8  # bytes that tell nearly all needles apart
 
 
 class Hit(NamedTuple):
@@ -24,12 +27,41 @@ class Hit(NamedTuple):
     encoding: str
 
 
+class Needles:
+    """Byte strings that are searched for all at once: the time does not depend on how many."""
+
+    def __init__(self) -> None:
+        self._by_end: defaultdict[int, list[tuple[bytes, str, str]]] = defaultdict(list)
+
+    def add(self, needle: bytes, label: str, encoding: str) -> None:
+        assert len(needle) >= WORD
+        self._by_end[int.from_bytes(needle[-WORD:], sys.byteorder)].append(
+            (needle, label, encoding)
+        )
+
+    def find(self, place: str, content: bytes) -> list[Hit]:
+        """Every one that is in the content."""
+        short = ZEROS.sub(bytes(64), content)
+        ends, found = set(self._by_end), set[int]()
+        for shift in range(WORD):  # each eight bytes there are, as a number
+            whole = (len(short) - shift) // WORD * WORD
+            if whole > 0:
+                found |= ends.intersection(memoryview(short)[shift : shift + whole].cast("Q"))
+        return [
+            Hit(place, label, encoding)
+            for end in found
+            for needle, label, encoding in self._by_end[end]
+            if needle in short
+        ]
+
+
 class Canaries:
     """Makes canaries and knows what each looks like, encoded."""
 
     def __init__(self) -> None:
         self.planted: dict[str, str] = {}  # label → the canary itself
-        self._needles: list[tuple[bytes, str, str]] = []
+        self._taken: set[str] = set()
+        self._needles = Needles()
 
     def text(self, label: str) -> str:
         """Letters that stand for a text: to be put into a body, a name, a URL."""
@@ -37,28 +69,34 @@ class Canaries:
 
     def number(self, label: str) -> str:
         """A phone number in E.164; it is searched without its plus."""
-        return "+" + self._new(
-            label, f"1415{200 + secrets.randbelow(700)}{secrets.randbelow(10**4):04}"
-        )
+        while (digits := f"1415{2_000_000 + secrets.randbelow(7_000_000)}") in self._taken:
+            pass
+        return "+" + self._new(label, digits)
 
     def secret(self, label: str, value: str) -> None:
         """Something that exists already, such as a token."""
         self._new(label, value)
 
+    def key(self, label: str, image: bytes) -> None:
+        """Bytes that must be gone as they are, such as a key as it lay in its slot."""
+        self._needles.add(image, label, "as it is")
+
+    def ways(self) -> set[str]:
+        """The ways in by which canaries went: a label begins with its own."""
+        return {label.partition(":")[0] for label in self.planted}
+
     def _new(self, label: str, value: str) -> str:
         assert label not in self.planted, "every entry point has a canary of its own"
-        assert value not in self.planted.values()
+        assert value not in self._taken
         self.planted[label] = value
-        self._needles += [(needle, label, name) for name, needle in forms(value)]
+        self._taken.add(value)
+        for name, needle in forms(value):
+            self._needles.add(needle, label, name)
         return value
 
     def find(self, places: Iterable[tuple[str, bytes]]) -> list[Hit]:
         """Every canary in these places, in whatever form."""
-        hits: list[Hit] = []
-        for place, content in places:
-            short = ZEROS.sub(bytes(64), content)
-            hits += [Hit(place, label, name) for n, label, name in self._needles if n in short]
-        return hits
+        return [hit for place, content in places for hit in self._needles.find(place, content)]
 
 
 def forms(text: str) -> Iterator[tuple[str, bytes]]:

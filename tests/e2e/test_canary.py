@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 from canary_plants import Planter, answers
 from canary_search import Canaries, Hit, files, process
+from canary_watch import Watch
 from promise_checker import check_keys, read_database
 from real_process import FORM, Process, command, environment
 
@@ -41,36 +42,20 @@ ENCODERS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-class Watch:
-    """A server whose every trace is searched: its data, directories, log, metrics, process."""
-
-    def __init__(self, folder: Path) -> None:
-        self.canaries = Canaries()
-        self.tmp, self.cwd, self.logs = folder / "tmp", folder / "cwd", folder / "logs"
-        for made in (self.tmp, self.cwd, self.logs):
-            made.mkdir()
-        self.server = Process(
-            folder / "data", cwd=self.cwd, TMPDIR=str(self.tmp), HUSHWIRE_LOG_LEVEL="debug"
-        )
-        self.server.log = self.logs / "server.log"
-
-    def sweep(self, canaries: Canaries | None = None) -> list[Hit]:
-        return (canaries or self.canaries).find(self._places())
-
-    def _places(self) -> Iterator[tuple[str, bytes]]:
-        yield from files(self.server.data, self.tmp, self.cwd, self.logs)
-        running = self.server.process
-        if running is not None and running.poll() is None:
-            yield from process(running.pid)
-            yield "/metrics", self.server.request("GET", "/metrics", auth=False)[2]
+# A process that lets others of its user trace it, even where the system asks it first (Yama).
+OPEN = "import ctypes; ctypes.CDLL(None).prctl(0x59616D61, -1); print(flush=True); input()"
+PEEK = (  # at the memory first: the map of it is closed, too
+    "memory = open(f'/proc/{pid}/mem', 'rb', 0); "
+    "memory.seek(int(open(f'/proc/{pid}/maps').read().partition('-')[0], 16)); "
+    "assert memory.read(4) == bytes([127]) + b'ELF'"
+)
 
 
 @pytest.fixture
 def watch(tmp_path: Path) -> Iterator[Watch]:
     watch = Watch(tmp_path)
     yield watch
-    if watch.server.process is not None and watch.server.process.poll() is None:
-        watch.server.kill()
+    watch.close()
 
 
 @pytest.fixture
@@ -161,7 +146,7 @@ def test_a_planted_leak_is_found(watch: Watch, encoding: str) -> None:
     for label, canary in (("text", text), ("number", number)):
         for before in range(9):
             leak = ENCODERS[encoding](b"x" * before + canary.encode() + b"yyy")
-            for place in (folder / "leak", watch.logs / "leak", watch.tmp / "leak"):
+            for place in (folder / "leak", watch.folders["logs"] / "leak"):
                 place.write_bytes(bytes(5_000) + leak + bytes(5_000))
                 assert (str(place), label, encoding) in watch.sweep(), before
                 place.unlink()
@@ -245,22 +230,24 @@ def test_the_live_process_dumps_no_core(tmp_path: Path) -> None:
 
 
 def test_the_live_process_is_closed_to_others_of_its_user(tmp_path: Path) -> None:
-    """D21: not dumpable, so even its own user may not look into it; another process is open."""
+    """D21: not dumpable, so even its own user may neither look into it nor read its memory, as
+    gcore does; another process is open."""
     # Root may look everywhere: for it, both sides do without that right.
     plain = ["setpriv", "--bounding-set=-sys_ptrace"] if os.getuid() == 0 else []
     if plain and shutil.which("setpriv") is None:
         pytest.skip("NOT TESTED: root, and no setpriv to be less with")
     seen = []
-    for argv in (
-        [sys.executable, "-c", "print(flush=True); input()"], command(tmp_path / "data"),
-    ):  # fmt: skip
+    for argv in ([sys.executable, "-c", OPEN], command(tmp_path / "data")):
         with subprocess.Popen(
             [*plain, *argv], env=environment(), cwd=tmp_path, stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         ) as child:  # fmt: skip
             assert child.stdout is not None
             assert child.stdout.readline()  # both have begun their work when they say something
-            look = [*plain, "readlink", f"/proc/{child.pid}/exe"]
-            seen.append(subprocess.run(look, capture_output=True, check=False).returncode == 0)
+            for look in ("os.readlink(f'/proc/{pid}/exe')", PEEK):
+                code = f"import os; pid = {child.pid}; {look}"
+                done = subprocess.run([*plain, sys.executable, "-c", code], capture_output=True)
+                assert done.returncode == 0 or b"PermissionError" in done.stderr, done.stderr
+                seen.append(done.returncode == 0)
             child.terminate()
-    assert seen == [True, False]
+    assert seen == [True, True, False, False]

@@ -128,6 +128,46 @@ def test_second(hushwire):
     assert found.returncode == 0, found.stdout
 
 
+def test_what_a_test_made_is_gone_for_the_next(tmp_path: Path) -> None:
+    found = run_tests(tmp_path, '''
+from datetime import timedelta
+
+def test_first(hushwire):
+    client = hushwire.client
+    service = client.messaging.v1.services.create(friendly_name="Shop")
+    number = client.incoming_phone_numbers.list()[0]
+    client.messaging.v1.services(service.sid).phone_numbers.create(phone_number_sid=number.sid)
+    client.applications.create(friendly_name="App")
+    client.new_keys.create(friendly_name="Key")
+    content = {"language": "en", "types": {"twilio/text": {"body": "Hi"}}}
+    assert hushwire._server.ask_json("POST", "/v1/Content", content).status == 201
+    sink = client.events.v1.sinks.create(
+        description="S", sink_type="webhook",
+        sink_configuration={"destination": "http://127.0.0.1:9009/", "method": "post",
+                            "batch_events": False},
+    )
+    client.events.v1.subscriptions.create(
+        description="S", sink_sid=sink.sid,
+        types=[{"type": "com.twilio.messaging.message.delivered"}],
+    )
+    sent = client.messages.create(
+        to="+14155550123", messaging_service_sid=service.sid, body="x", schedule_type="fixed",
+        send_at=hushwire.clock.now + timedelta(hours=1),
+    )
+    assert sent.status == "scheduled"
+
+def test_second(hushwire):
+    client = hushwire.client
+    assert client.messages.list() == []
+    assert client.messaging.v1.services.list() == []
+    assert client.applications.list() == []
+    assert client.keys.list() == []
+    assert client.content.v1.contents.list() == []
+    assert client.events.v1.sinks.list() == client.events.v1.subscriptions.list() == []
+''')  # fmt: skip
+    assert found.returncode == 0, found.stdout
+
+
 def test_the_second_test_costs_50_ms_at_most(tmp_path: Path) -> None:
     found = run_tests(tmp_path, '''
 import pytest

@@ -2,11 +2,13 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from promise_checker import check_keys
-from real_process import Process, refused
+from real_process import SMALL, Process, environment, refused
 from self_signed import certificate
 
 from harness import wait_for
@@ -121,3 +123,41 @@ def test_unusable_tls_is_refused(tmp_path: Path, broken: str) -> None:
         _, key = certificate(tmp_path / "stranger")
     sentence = refused(tmp_path / "data", "--tls-cert", str(cert), "--tls-key", str(key))
     assert "tls_cert" in sentence
+
+
+# Run in a process of its own: a part of the server that cannot be started.
+BREAK = """
+import sys
+from hushwire import assemble, serve
+from hushwire.cli.main import main
+from hushwire.errors import Misconfigured
+
+def broken(*_, **__):
+    raise Misconfigured("part: it cannot start; mend it") if {planned} else TypeError("ours")
+
+{where} = broken
+main()
+"""
+PARTS = [
+    "assemble.Forgetting", "assemble.KeyRotation", "assemble.Server._measure",
+    "assemble.Server.app", "serve._credentials",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("where", PARTS)
+def test_a_start_that_fails_half_way_ends_at_once_with_one_sentence(
+    tmp_path: Path, where: str
+) -> None:
+    """Whatever runs already by then."""
+    for planned, code in ((True, 78), (False, 1)):
+        script = BREAK.format(where=where, planned=planned)
+        found = subprocess.run(
+            [sys.executable, "-c", script, "up", "--port", "0", "--data", str(tmp_path / "data")],
+            env=environment(**SMALL), capture_output=True, text=True, timeout=10, check=False,
+        )  # fmt: skip
+        assert found.returncode == code, found.stderr
+        said = [line for line in found.stderr.splitlines() if '"level":"info"' not in line]
+        assert len(said) == 1, found.stderr
+        assert "part: it cannot start; mend it" in said[0] if planned else '"defect"' in said[0]
+    with Process(tmp_path / "data") as server:
+        assert server.status_of(server.sent()) in ("queued", "sending", "sent", "delivered")

@@ -10,7 +10,7 @@ from hushwire.carriers.simulator import ERROR_CODES, Behaviour
 from hushwire.domain.message import CALLED_BACK, TABLE, Message, Status, is_finished
 from hushwire.store.engine import Database
 from hushwire.store.sweep import Swept, sweep
-from hushwire.vault.keyring import load_or_create_root
+from hushwire.vault.providers import DEFAULT, Surroundings, read_root
 from hushwire.vault.slots import Slots
 from sim.world import PHONES, POOL, RANK, Asked, Attempt, World
 
@@ -209,7 +209,7 @@ def judge_vault(world: World) -> None:
     for _, content_key, address_key, _ in db.rows("key_refs", -1, 1000):
         referenced |= {content_key, address_key} - {None}
     db.close()
-    slots = Slots.open(world.data / "vault", load_or_create_root(world.data / "root.key"))
+    slots = Slots.open(world.data / "vault", read_root(DEFAULT, Surroundings(world.data, {})))
     kept = set(slots.snapshot())
     slots.close()
     assert not kept - referenced, f"{len(kept - referenced)} keys that no row names"

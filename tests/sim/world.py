@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
+from msgspec.structs import replace
+
 from hushwire import faults
 from hushwire.actions.messages import Particulars, SendMessage
 from hushwire.assemble import Server
@@ -27,7 +29,9 @@ from hushwire.clock import SeededEntropy
 from hushwire.domain.account import NumberSettings
 from hushwire.domain.magic import FROM_OK
 from hushwire.domain.message import FINAL, WAITING, Status, is_finished
+from hushwire.domain.retention import Retention
 from hushwire.domain.service import Service
+from hushwire.domain.withholding import ROW
 from hushwire.errors import Refusal
 from hushwire.observe import Journal
 from hushwire.outbound import Answer, Failure, Limits
@@ -35,7 +39,7 @@ from hushwire.private import Private
 from hushwire.settings import Settings
 from hushwire.store.engine import Database
 from hushwire.testing.simloop import SimLoop, clock_of
-from hushwire.vault.keyring import load_or_create_root
+from hushwire.vault.providers import DEFAULT, Surroundings, read_root
 from hushwire.vault.slots import Slots
 
 START_MS = 1_772_366_399_900  # 2026-03-01T11:59:59.900Z
@@ -43,6 +47,7 @@ DAY_S = 86_400
 MESSAGES = 20
 FORGETS = 12  # attempts to delete or redact
 CRASHES = 3
+MINIMUMS = Retention(body_minimum_days=2, numbers_minimum_days=3)
 POINTS = 220  # a crash comes at one of the first so many points reached, or not at all
 PAUSES_S = (0.001, 0.05, 2, 90, 1_800, 5_400)  # between two lives: in all less than a hold
 RANK = dict.fromkeys(WAITING, -1) | {Status.QUEUED: 0, Status.SENDING: 1, Status.SENT: 2}
@@ -226,7 +231,9 @@ class World:
             elif self.asked:
                 self.loop.create_task(self._forget(server, self.rng.choice(self.asked)))
             await asyncio.sleep(self.rng.uniform(0, 1))
-        await asyncio.sleep(9 * DAY_S)  # the last callback comes after 76 h, late receipts 73 h
+        await asyncio.sleep(DAY_S + 60)  # no whole hours: what happens hourly is not under way
+        await self._let_go(server)
+        await asyncio.sleep(8 * DAY_S)  # the last callback comes after 76 h, late receipts 73 h
         self.look()
         await judge(self)
         await server.close()
@@ -239,7 +246,25 @@ class World:
         await server.open()
         for phone, behaviour in PHONES.items():
             server.network.behave(Private(phone), behaviour)
+        self._keep(server)
         return server
+
+    def _keep(self, server: MortalServer) -> None:
+        """Half of the worlds must not destroy what is forgotten: a minimum, or a legal hold."""
+        account = server.store.accounts.by_id[server.account.id]
+        if self.seed % 4 == 1 and account.retention != MINIMUMS:
+            server.store.accounts.change(replace(account, retention=MINIMUMS))
+        if self.seed % 4 == 3 and not server.forgetting.legal_holds.list(account):
+            server.forgetting.legal_holds.add(account, Private("Ada"), Private("case 7"))
+
+    async def _let_go(self, server: MortalServer) -> None:
+        """Until now both keys of every message were kept; from now on they need not be."""
+        if self.seed % 2:
+            for asked in self.asked:
+                if asked.acked:
+                    assert all(map(server.slots.read, asked.refs)), f"{asked.sid} was not kept"
+        for hold in server.forgetting.legal_holds.list(server.account):
+            await server.forgetting.legal_holds.lift(server.account, hold.sid)
 
     async def _send(self, server: MortalServer) -> None:
         rng = self.rng
@@ -310,7 +335,7 @@ class World:
     def look(self) -> None:
         """What is on the disk: nothing acknowledged is missing, no status went backwards."""
         rows = self.server.store._reader.rows("messages_by_keys", str([a.key for a in self.asked]))
-        found = {row[0]: row[5] for row in rows}
+        found = {row[0]: row[5] for row in rows if not row[12] & ROW}  # of its flags
         for asked in self.asked:
             status = found.get(asked.key)
             if status is None:
@@ -325,7 +350,7 @@ class World:
         db = Database(self.settings.database_path, readonly=True)
         rows = {row[0]: row[1:3] for row in db.rows("key_refs", -1, 1000)}
         db.close()
-        slots = Slots.open(self.data / "vault", load_or_create_root(self.data / "root.key"))
+        slots = Slots.open(self.data / "vault", read_root(DEFAULT, Surroundings(self.data, {})))
         for asked in self.asked:
             named = rows.get(asked.key, (None, None))
             for ref, in_row, going in zip(

@@ -11,7 +11,9 @@ from hushwire.actions.optouts import BlockLists
 from hushwire.dispatch.choose import BATCH, MEMORY, Chooser
 from hushwire.dispatch.lanes import Lanes
 from hushwire.domain.account import QUEUE_MS
-from hushwire.domain.message import Message, Status, born, history_line
+from hushwire.domain.extras import Extras
+from hushwire.domain.fallback import FALLBACK_CAP_MS
+from hushwire.domain.message import Fact, Message, Status, advance, born, history_line
 from hushwire.domain.service import Service
 from hushwire.domain.shortcode import ShortCode
 from hushwire.domain.task import TaskKind
@@ -288,6 +290,120 @@ def test_a_person_who_opted_out_is_not_written_to(tmp_path: Path) -> None:
         assert await office.chosen(service) == SAN_FRANCISCO
 
     play(tmp_path, scene)
+
+
+# The second try, after a short code ---------------------------------------------------------
+
+SHORT_CODE = "12345"
+
+
+async def failed_short_code(office: Office, service: Service, to: str = ALICE) -> Message:
+    """A message that went from the short code and came back as undelivered; rerouted by now."""
+    message = office.message(
+        service, to, status=Status.QUEUED, from_=Private(SHORT_CODE), callback=None,
+        extras=Extras(fallback=True).sealed(),
+        history=history_line("queued", office.rig.clock.now_ms()),
+    )  # fmt: skip
+    await office.rig.store.record([born(message, office.rig.clock.now_ms())])
+    for fact in ("attempted", "handed"):
+        change = advance(office.now(message), Fact(fact), office.rig.clock.now_ms())
+        assert change is not None
+        await office.rig.store.record([change])
+    failed = Fact("undelivered", error_code=30005)
+    change = advance(office.now(message), failed, office.rig.clock.now_ms())
+    assert change is not None
+    await office.rig.store.record([change])
+    return message
+
+
+def with_short_code(office: Office, *phones: str, **settings: object) -> Service:
+    service = office.service(*phones, **settings)
+    code = office.estate.short_codes.register(
+        office.estate.caller, office.rig.account, SHORT_CODE, "US"
+    )
+    office.estate.services.add(service, "SC", code.sid)
+    return office.estate.now(service)
+
+
+def test_after_a_short_code_a_long_code_of_the_area_tries(tmp_path: Path) -> None:
+    """It is sealed and found with its new sender, also after a restart; its SID stays."""
+    found: list[tuple[int, str]] = []
+
+    async def scene(office: Office) -> None:
+        service = with_short_code(office, SAN_FRANCISCO, OAKLAND)
+        message = await failed_short_code(office, service, "+15105559999")
+        await asyncio.sleep(1)
+        now = office.now(message)
+        assert (now.status, now.from_) == (Status.QUEUED, Private(OAKLAND))
+        assert [line.split()[0] for line in now.history.splitlines()] == [
+            "queued", "attempted", "handed", "rerouted", "chosen",
+        ]  # fmt: skip
+        found.append((message.key, message.sid))
+
+    async def later(office: Office) -> None:
+        (message,) = office.rig.store.load([found[0][0]]).values()
+        assert (message.sid, message.from_) == (found[0][1], Private(OAKLAND))
+        assert message.attempt == 1
+
+    play(tmp_path, scene)
+    play(tmp_path, later)
+
+
+def test_a_restart_before_the_second_choice_chooses_a_long_code(tmp_path: Path) -> None:
+    keys: list[int] = []
+
+    async def scene(office: Office) -> None:
+        service = with_short_code(office, SAN_FRANCISCO)
+        office.chooser.stop()
+        keys.append((await failed_short_code(office, service)).key)
+
+    async def later(office: Office) -> None:
+        await asyncio.sleep(1)
+        (message,) = office.rig.store.load(keys).values()
+        assert (message.status, message.from_) == (Status.QUEUED, Private(SAN_FRANCISCO))
+
+    async def at_last(office: Office) -> None:
+        (message,) = office.rig.store.load(keys).values()
+        assert message.from_ == Private(SAN_FRANCISCO), "it is written down"
+
+    play(tmp_path, scene)
+    play(tmp_path, later)
+    play(tmp_path, at_last)
+
+
+def test_without_a_long_code_the_failure_stands(tmp_path: Path) -> None:
+    """No toll-free number, and nobody who opted out of the new sender, is tried."""
+
+    async def scene(office: Office) -> None:
+        service = with_short_code(office, "+18005550111")
+        message = await failed_short_code(office, service)
+        await asyncio.sleep(1)
+        now = office.now(message)
+        assert (now.status, now.error_code) == (Status.UNDELIVERED, 30005)
+        number = office.estate.number(SAN_FRANCISCO)
+        office.estate.services.add(office.estate.now(service), "PN", number.sid)
+        office.lists.add(office.rig.account, Private(BOB), number.sid)
+        message = await failed_short_code(office, office.estate.now(service), BOB)
+        await asyncio.sleep(1)
+        now = office.now(message)
+        assert (now.status, now.error_code) == (Status.UNDELIVERED, 21610)
+
+    play(tmp_path, scene)
+
+
+def test_the_second_choice_comes_too_late(tmp_path: Path) -> None:
+    async def scene(office: Office) -> None:
+        service = with_short_code(office, SAN_FRANCISCO)
+        message = await failed_short_code(office, service)
+        office.rig.clock.advance(FALLBACK_CAP_MS)
+        await asyncio.sleep(1)
+        now = office.now(message)
+        assert (now.status, now.error_code) == (Status.UNDELIVERED, 30005)
+
+    play(tmp_path, scene)
+
+
+# Scheduled ----------------------------------------------------------------------------------
 
 
 def test_a_scheduled_message_goes_at_its_time_and_not_before(tmp_path: Path) -> None:

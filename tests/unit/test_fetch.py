@@ -6,12 +6,13 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from hushwire.actions.downloads import Downloads
 from hushwire.dispatch.fetch import AT_ONCE, OF_A_LANE, TRIES, Fetcher, MediaHolds
 from hushwire.dispatch.lanes import Lanes
 from hushwire.domain.callback import endpoint_lane
-from hushwire.domain.message import Change, Message, Status
+from hushwire.domain.message import Change, Direction, Message, Status
 from hushwire.domain.mms import as_mms
 from hushwire.domain.task import Task, TaskKind
 from hushwire.errors import Unavailable
@@ -79,7 +80,9 @@ class Post:
         )  # fmt: skip
         self.lanes.workers = {
             TaskKind.FETCH: self.fetcher, TaskKind.SUBMIT: self.submitted,
-            TaskKind.MEDIA: MediaHolds(shelf.store, shelf.table),
+            TaskKind.MEDIA: MediaHolds(
+                shelf.store, shelf.table, shelf.custodian, shelf.clock
+            ),
         }  # fmt: skip
         shelf.store.release_held()
         shelf.store.outlet = self.lanes
@@ -380,7 +383,7 @@ def test_a_stop_leaves_it_for_the_next_start(tmp_path: Path) -> None:
 def test_the_end_of_a_hold_forgets_the_media_and_nothing_else(tmp_path: Path) -> None:
     async def scene(post: Post) -> None:
         shelf = post.shelf
-        message = await shelf.with_media()
+        message = await shelf.with_media(discard=True)
         due_ms = shelf.clock.now_ms() + 900_000
         task = Task(message.key, 9, TaskKind.MEDIA, 0, due_ms)
         await shelf.store.record([Change(message, message, (task,))])
@@ -392,6 +395,27 @@ def test_the_end_of_a_hold_forgets_the_media_and_nothing_else(tmp_path: Path) ->
         assert shelf.files() == set()
         assert TaskKind.MEDIA not in kinds(shelf.tasks())
         assert shelf.store.find(1, message.sid) is not None
+
+    at_the_post(tmp_path, Web(), scene)
+
+
+def test_media_outlive_their_hold_while_no_webhook_has_taken_them(tmp_path: Path) -> None:
+    """D20: the one table of holds decides, whichever window is the shorter."""
+
+    async def scene(post: Post) -> None:
+        shelf = post.shelf
+        hold = Task(0, 9, TaskKind.MEDIA, 0, shelf.clock.now_ms() + 900_000)
+        told = Task(0, 0, TaskKind.INBOUND, 5, shelf.clock.now_ms() + 3_600_000)
+        message = await shelf.with_media(direction=Direction.INBOUND, callback_lane=0, discard=True)
+        puts = (replace(hold, record=message.key), replace(told, record=message.key))
+        await shelf.store.record([Change(message, message, puts)])
+        await asyncio.sleep(1_800)
+        assert len(shelf.table.of(message.key)) == len(FILES), "its webhook would find nothing"
+        shelf.store.drop([puts[1]])  # it is told
+        await asyncio.sleep(61)
+        await shelf.quiet()
+        assert shelf.table.of(message.key) == []
+        assert TaskKind.MEDIA not in kinds(shelf.tasks())
 
     at_the_post(tmp_path, Web(), scene)
 

@@ -2,8 +2,17 @@
 
 import pytest
 
-from hushwire.domain.holds import CALLBACK_CAP_MS, LOOK_AGAIN_MS, held_until
+from hushwire.domain.holds import (
+    CALLBACK_CAP_MS,
+    LATELY_MS,
+    LOOK_AGAIN_MS,
+    LOOK_SOON_MS,
+    custody_of,
+    look_again_ms,
+    releasable,
+)
 from hushwire.domain.message import Direction, Message, Status
+from hushwire.domain.privacy import Windows
 from hushwire.private import Private
 
 HANDED_MS = 1_700_000_000_000
@@ -15,6 +24,7 @@ def message(status: Status, *, callback: bool) -> Message:
         from_=None, to=None, body=Private("x"), segments=1, created_ms=HANDED_MS,
         callback=Private("https://example.com/s") if callback else None,
         updated_ms=HANDED_MS, sent_ms=HANDED_MS, content_key=1, address_key=2,
+        discard=True, settled=status is not Status.SENT,
     )  # fmt: skip
 
 
@@ -32,5 +42,20 @@ def test_callbacks_hold_the_body_up_to_a_cap(
     status: Status, callback: bool, pending: bool, after_ms: int, held: bool
 ) -> None:
     now_ms = HANDED_MS + after_ms
-    until = held_until(message(status, callback=callback), now_ms, callbacks_pending=pending)
-    assert until == (now_ms + LOOK_AGAIN_MS if held else None)
+    custody = custody_of(message(status, callback=callback), callbacks_pending=pending)
+    windows = Windows(recovery=0)
+    assert ("content" not in releasable(custody, now_ms, windows)) == held
+    again_ms = look_again_ms(custody, now_ms, windows)
+    assert again_ms == (now_ms + LOOK_SOON_MS if held else None)
+
+
+def test_what_ends_by_a_fact_is_looked_at_seldom_once_it_is_old() -> None:
+    custody = custody_of(message(Status.SENT, callback=True), callbacks_pending=True)
+    now_ms = HANDED_MS + LATELY_MS
+    assert look_again_ms(custody, now_ms, Windows(recovery=0)) == now_ms + LOOK_AGAIN_MS
+
+
+def test_what_only_the_clock_ends_is_not_looked_at_before() -> None:
+    custody = custody_of(message(Status.SENT, callback=True), callbacks_pending=True)
+    hour = Windows(recovery=3_600)
+    assert look_again_ms(custody, HANDED_MS, hour) == HANDED_MS + 3_600_000

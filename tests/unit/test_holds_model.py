@@ -14,18 +14,20 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from msgspec.structs import replace
 
 from hushwire.domain.holds import (
-    DEFAULTS,
+    CALLBACK_CAP_MS,
     FOREVER,
     HOLDS,
     Custody,
     Windows,
     custody_of,
-    held_until,
     holds,
     next_look_ms,
     releasable,
+    unneeded,
 )
-from hushwire.domain.message import RECOVERY_MS, Direction, Message, Status
+from hushwire.domain.message import Direction, Message, Status
+from hushwire.domain.privacy import DEFAULTS
+from hushwire.domain.retention import Retention
 from hushwire.private import Private
 
 MINUTE = 60_000
@@ -33,6 +35,8 @@ HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 START = 1_700_000_000_000
 PARTS = frozenset({"content", "address", "media", "session"})
+TWILIO = Retention(body_minimum_days=30, numbers_minimum_days=120)
+RETENTIONS = [Retention(), TWILIO, Retention(body_days=10, numbers_days=20, media_days=3)]
 LONGEST = 7 * DAY  # of all windows and caps, after the last thing that happened
 
 
@@ -52,8 +56,11 @@ class MessageLife(RuleBasedStateMachine):
         channel=st.booleans(),
         media=st.sampled_from([None, "mms", "link"]),
         validity_ms=st.integers(1, 10 * HOUR),
+        retention=st.sampled_from(RETENTIONS),
     )
-    def birth(self, kind: str, validity_ms: int, media: Any, **chosen: bool) -> None:
+    def birth(
+        self, kind: str, validity_ms: int, media: Any, retention: Retention, **chosen: bool
+    ) -> None:
         self.now = START
         self.changed = START  # when something last happened
         inbound = kind == "inbound"
@@ -69,6 +76,7 @@ class MessageLife(RuleBasedStateMachine):
             callback=chosen["callback"] and not inbound,
             fallback=chosen["fallback"] and not inbound,
             channel=chosen["channel"],
+            retention=retention,
             alive=frozenset(
                 {"content", "address"} | ({"media"} if media else set())
                 | ({"session"} if chosen["channel"] and not inbound else set())
@@ -130,6 +138,10 @@ class MessageLife(RuleBasedStateMachine):
     def answered(self) -> None:
         self.happens(answered=True)
 
+    @rule(legal=st.booleans())
+    def legal_hold_is_set_or_lifted(self, legal: bool) -> None:
+        self.custody = replace(self.custody, legal=legal)
+
     # -- time, crashes, the sweep ---------------------------------------------------------
 
     @rule(ms=st.sampled_from([1, 999, MINUTE, 15 * MINUTE, HOUR, 6 * HOUR, DAY, 3 * DAY, 40 * DAY]))
@@ -156,16 +168,38 @@ class MessageLife(RuleBasedStateMachine):
     @rule()
     def sweep(self) -> None:
         gone = releasable(self.custody, self.now)
-        assert not gone & self.needed()
-        self.custody = replace(self.custody, alive=self.custody.alive - gone)
+        hidden = unneeded(self.custody, self.now)
+        assert gone <= hidden
+        assert not hidden & self.needed()
+        assert not gone & self.kept()
+        alive = self.custody.alive - gone
+        self.custody = replace(
+            self.custody, alive=alive, withheld=(self.custody.withheld | hidden) & alive
+        )
+
+    def kept(self) -> set[str]:
+        """The parts whose keys must not go, whoever asks."""
+        custody = self.custody
+        if custody.legal:
+            return {"content", "address", "media"}
+        age = self.now - custody.created_ms
+        kept: set[str] = set()
+        if age < custody.retention.body_minimum_days * DAY:
+            kept.add("content")
+        if age < custody.retention.numbers_minimum_days * DAY:
+            kept.add("address")
+        return kept
 
     def needed(self) -> set[str]:
         """What each part is for, in plain words."""
         custody, now = self.custody, self.now
         needed: set[str] = set()
-        if not custody.discard:
-            needed |= {"content", "media"}
-        if not custody.obfuscate:
+        age = now - custody.created_ms
+        if not custody.discard and age < custody.retention.body_days * DAY:
+            needed |= {"content"}
+        if not custody.discard and age < custody.retention.media_days * DAY:
+            needed |= {"media"}
+        if not custody.obfuscate and age < custody.retention.numbers_days * DAY:
             needed |= {"address"}
         everything = {"content", "address", "media"}
         if self.waits:
@@ -179,7 +213,7 @@ class MessageLife(RuleBasedStateMachine):
             if now < START + DAY:
                 needed |= {"media"}
         if custody.left_ms is None:
-            return needed
+            return needed - custody.withheld
         since = now - custody.left_ms
         if custody.callbacks_pending and since < 6 * HOUR:
             needed |= {"content", "address"}
@@ -194,7 +228,7 @@ class MessageLife(RuleBasedStateMachine):
                 needed |= everything
             if custody.channel and since < DAY:
                 needed |= {"session"}
-        return needed
+        return needed - custody.withheld
 
     @invariant()
     def holds_say_what_is_true(self) -> None:
@@ -217,7 +251,11 @@ class MessageLife(RuleBasedStateMachine):
         kept = (set() if custody.discard else {"content", "media"}) | (
             set() if custody.obfuscate else {"address"}
         )
-        assert custody.alive - releasable(custody, end) <= kept
+        assert custody.alive - unneeded(custody, end) <= kept
+        end += 500 * DAY  # longer than anything is retained
+        assert custody.alive - unneeded(custody, end) == set()
+        lasting = custody.alive & {"content", "address", "media"} if custody.legal else set()
+        assert custody.alive - releasable(custody, end) == lasting
 
 
 MessageLife.TestCase.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
@@ -246,6 +284,9 @@ CUSTODIES = st.builds(
     discard=st.booleans(),
     obfuscate=st.booleans(),
     alive=st.frozensets(st.sampled_from(sorted(PARTS))),
+    withheld=st.frozensets(st.sampled_from(sorted(PARTS))),
+    retention=st.sampled_from(RETENTIONS),
+    legal=st.booleans(),
 )
 WINDOWS = st.builds(Windows, **dict.fromkeys(Windows.__struct_fields__, st.integers(0, 864_000)))
 
@@ -265,18 +306,19 @@ def test_a_part_lives_just_when_a_hold_keeps_it(custody: Custody, now_ms: int, w
 
 @settings(deadline=None)
 @given(CUSTODIES, WINDOWS)
-def test_every_hold_but_retention_has_an_end(custody: Custody, windows: Windows):
-    far = START + 400 * DAY
-    assert names(custody, far, windows) <= {"retain_content", "retain_address"}
-    forgetting = replace(custody, discard=True, obfuscate=True)
-    assert releasable(forgetting, far, windows) == custody.alive
+def test_every_hold_but_a_legal_one_has_an_end(custody: Custody, windows: Windows):
+    far = START + 500 * DAY
+    assert names(custody, far, windows) <= {"legal"}
+    lifted = replace(custody, legal=False)
+    assert releasable(lifted, far, windows) == custody.alive
 
 
 def test_the_table_is_whole():
     """Each row says why, who ends it, and what it keeps."""
     assert set(HOLDS) == {
         "schedule", "queue", "transit", "recovery", "fallback", "callback", "webhook", "media",
-        "undelivered", "session", "retain_content", "retain_address",
+        "undelivered", "session", "retain_content", "retain_address", "retain_media",
+        "mtl_content", "mtl_address", "legal",
     }  # fmt: skip
     for held in HOLDS.values():
         assert held.reason
@@ -308,8 +350,13 @@ FORGET = Custody(START, START + 4 * HOUR, discard=True, obfuscate=True)
         ({"inbound": True, "expires_ms": 0}, 6 * HOUR - 1, {"webhook"}),
         ({"inbound": True, "expires_ms": 0}, 6 * HOUR, set()),
         ({"inbound": True, "expires_ms": 0, "answered": True}, 0, set()),
-        ({"discard": False}, 400 * DAY, {"retain_content"}),
-        ({"obfuscate": False}, 400 * DAY, {"retain_address"}),
+        ({"discard": False}, 400 * DAY - 1, {"retain_content"}),
+        ({"discard": False}, 400 * DAY, set()),
+        ({"obfuscate": False}, 400 * DAY - 1, {"retain_address"}),
+        ({"retention": TWILIO}, 30 * DAY - 1, {"mtl_content", "mtl_address"}),
+        ({"retention": TWILIO}, 30 * DAY, {"mtl_address"}),
+        ({"retention": TWILIO}, 120 * DAY, set()),
+        ({"legal": True}, 4_000 * DAY, {"legal"}),
     ],
 )
 def test_by_example(changes: dict[str, Any], after_ms: int, expected: set[str]):
@@ -339,11 +386,22 @@ def test_a_contact_of_a_channel_is_remembered_for_a_day():
     assert releasable(custody, START + DAY) == {"session"}
 
 
+def test_a_channel_that_still_tries_holds_a_text_until_it_is_delivered_or_a_week_went_by():
+    """R21, R22; RC-6."""
+    trying = replace(FORGET, channel=True, left_ms=START, alive=frozenset({"content"}))
+    windows = Windows(recovery=0)
+    assert {hold.name for hold in holds(trying, START + DAY, windows)} == {"undelivered"}
+    assert releasable(replace(trying, finished=True), START + DAY, windows) == {"content"}
+    assert releasable(trying, START + 7 * DAY, windows) == {"content"}
+
+
 def test_the_next_look_passes_over_what_has_no_end():
     retained = replace(FORGET, discard=False)
     assert next_look_ms(retained, START) == START + 4 * HOUR
-    assert next_look_ms(retained, START + 4 * HOUR) is None
-    assert max(hold.until_ms for hold in holds(retained, START)) == FOREVER
+    assert next_look_ms(retained, START + 4 * HOUR) == START + 400 * DAY
+    held = replace(retained, legal=True)
+    assert next_look_ms(held, START + 400 * DAY) is None
+    assert max(hold.until_ms for hold in holds(held, START)) == FOREVER
 
 
 # --- Today's messages ----------------------------------------------------------------------
@@ -355,13 +413,13 @@ def test_the_next_look_passes_over_what_has_no_end():
     settled=st.booleans(),
     callback=st.booleans(),
     pending=st.booleans(),
-    recovery_s=st.sampled_from([0, 3_600, RECOVERY_MS // 1000]),
-    after_ms=st.integers(0, 2 * RECOVERY_MS),
+    recovery_s=st.sampled_from([0, 3_600, DEFAULTS.recovery]),
+    after_ms=st.integers(0, 2_000 * DEFAULTS.recovery),
 )
 def test_agrees_with_the_task_that_redacts(
     status: Status, settled: bool, callback: bool, pending: bool, recovery_s: int, after_ms: int
 ):
-    """The task is due when the recovery hold ends; then it asks `held_until`."""
+    """The body lives while it may be lost by the carrier, or its status is still to be told."""
     message = Message(
         key=1, tail=b"", sid="SM", account_id=1, direction=Direction.OUTBOUND_API, status=status,
         from_=None, to=None, body=Private("x"), segments=1, created_ms=START - HOUR,
@@ -371,7 +429,8 @@ def test_agrees_with_the_task_that_redacts(
     )  # fmt: skip
     now_ms = START + after_ms
     due = after_ms >= recovery_s * 1000
-    forgets = due and held_until(message, now_ms, callbacks_pending=pending) is None
+    told = not callback or (message.settled and not pending) or after_ms >= CALLBACK_CAP_MS
+    forgets = due and told
     windows = Windows(recovery=recovery_s)
     gone = releasable(custody_of(message, callbacks_pending=pending), now_ms, windows)
     assert ("content" in gone) == forgets

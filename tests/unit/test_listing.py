@@ -3,15 +3,20 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from hushwire.domain.message import Direction, Message, Status, deleted, redacted
 from hushwire.domain.query import MessageQuery
 from hushwire.private import Private
 from hushwire.store.listing import Listing
+from hushwire.store.rows import MessageRow
 from hushwire.testing import simloop
+from hushwire.vault import lookup
 from hushwire.vault.lookup import Pepper
 from rig import ALICE, BOB, SENDER, Rig, play
 
 DAY_S = 86_400
+STRETCH = [*MessageRow.__struct_fields__].index("stretch")
 
 
 def found(rig: Rig, limit: int = 100, **wanted: object) -> list[Message]:
@@ -53,6 +58,30 @@ def test_an_exact_number_is_found_over_days_and_months(tmp_path: Path) -> None:
         assert found(rig, 2, to=Private(ALICE), above_key=to_alice[20].key, upwards=True) == [
             to_alice[22], to_alice[21],
         ]  # fmt: skip
+
+    play(tmp_path, scene)
+
+
+def test_an_exact_number_is_found_in_every_part_of_a_busy_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookup, "STRETCH_MESSAGES", 3)
+
+    async def scene(rig: Rig) -> None:
+        to_alice: list[Message] = []
+        for _ in range(2):
+            for _ in range(10):
+                to_alice.append(await rig.accept())
+                await rig.accept(to=Private(BOB))
+            await asyncio.sleep(DAY_S)
+        parts = {row[STRETCH] for row in rig.rows("message")}
+        assert len(parts) == 14
+        assert found(rig, to=Private(ALICE)) == to_alice[::-1]
+        assert found(rig, 5, to=Private(ALICE), below_key=to_alice[12].key) == to_alice[11:6:-1]
+        assert (
+            found(rig, 5, to=Private(ALICE), above_key=to_alice[7].key, upwards=True)
+            == (to_alice[12:7:-1])
+        )
 
     play(tmp_path, scene)
 

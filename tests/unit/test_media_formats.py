@@ -12,10 +12,12 @@ from hushwire.domain.media import (
     as_link,
     file_name,
     hold_ms,
+    kind_of,
     recognise,
     size_max,
     takes_mms,
 )
+from hushwire.domain.privacy import DEFAULTS
 from hushwire.private import Private
 from picture_host import GIF, JPEG, PDF, PNG, VCARD
 
@@ -123,7 +125,10 @@ def test_who_takes_mms(from_: str, to: str, takes: bool) -> None:
 
 def test_holds() -> None:
     """R16 to R18."""
-    assert hold_ms(Private("+14155550101"), inbound=False) == 900_000
-    assert hold_ms(Private("+447911123456"), inbound=False) == 604_800_000
-    assert hold_ms(Private("+447911123456"), inbound=True) == 86_400_000
-    assert hold_ms(None, inbound=False) == 900_000
+    assert kind_of(Private("+14155550101"), inbound=False) == "mms"
+    assert kind_of(Private("+447911123456"), inbound=False) == "link"
+    assert kind_of(Private("+447911123456"), inbound=True) == "inbound"
+    assert kind_of(None, inbound=False) == "mms"
+    assert hold_ms("mms", DEFAULTS) == 900_000
+    assert hold_ms("link", DEFAULTS) == 604_800_000
+    assert hold_ms("inbound", DEFAULTS) == 86_400_000

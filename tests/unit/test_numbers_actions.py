@@ -231,7 +231,8 @@ def test_a_search_finds_what_nobody_owns(tmp_path: Path) -> None:
         assert first[0] not in second
         assert len(second) == 3
         for capabilities, found in (
-            ({"sms": True}, 3), ({"sms": False}, 0), ({"mms": True}, 0), ({"voice": True}, 0),
+            ({"sms": True}, 3), ({"sms": False}, 0), ({"mms": True}, 3), ({"mms": False}, 0),
+            ({"voice": True}, 0),
             ({"voice": False, "fax": False}, 3),
         ):  # fmt: skip
             able = Search("US", "local", capabilities=capabilities)

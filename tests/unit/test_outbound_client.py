@@ -19,6 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from hushwire.errors import Defect
 from hushwire.outbound import Answer, Failure, Guard, HttpClient, Limits
+from hushwire.outbound.url import parse_url
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -432,7 +433,7 @@ def test_an_answer_nobody_asked_for_is_not_the_next_one(run: Run, pause_s: float
 async def now(http: HttpClient, url: str, body: bytes) -> Answer | Failure | None:
     """`post_now` as an awaitable; None when it could not."""
     done: asyncio.Future[Answer | Failure] = asyncio.get_running_loop().create_future()
-    begun = http.post_now(url, {"X-A": "b"}, body, SHORT, done.set_result)
+    begun = http.post_now(url, "X-A: b\r\n", body, SHORT, done.set_result)
     return await done if begun else None
 
 
@@ -826,6 +827,40 @@ def test_credentials_and_signature_stay_with_their_server(run: Run) -> None:
     run(main())
 
 
+COOKIES = (
+    b"HTTP/1.1 200 OK\r\nSet-Cookie: a=1\r\nX-A: 1\r\nset-cookie: b=2; Path=/\r\nX-A: 2\r\n"
+    b"Content-Length: 0\r\n\r\n"
+)
+
+
+def test_every_cookie_of_an_answer_is_told(run: Run) -> None:
+    async def main() -> None:
+        answer, _ = await once(COOKIES)
+        assert isinstance(answer, Answer)
+        assert answer.header("set-cookie").split("\n") == ["a=1", "b=2; Path=/"]
+        assert answer.header("x-a") == "2"
+
+    run(main())
+
+
+def test_who_was_led_to_sets_no_cookies_for_who_was_asked(run: Run) -> None:
+    async def within(request: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(COOKIES if request.number > 1 else redirect_to(307, b"/there"))
+
+    async def main() -> None:
+        async with serving(COOKIES) as other:
+            answer, _ = await once(redirect_to(302, other.url("/x").encode()))
+            assert isinstance(answer, Answer)
+            assert (answer.status, answer.header("set-cookie"), answer.header("x-a")) == (
+                200, "", "2",
+            )  # fmt: skip
+        answer, _ = await once(within)
+        assert isinstance(answer, Answer)
+        assert "b=2" in answer.header("set-cookie")
+
+    run(main())
+
+
 @pytest.mark.parametrize(("limit", "requests"), [(0, 1), (1, 2), (5, 6)])
 def test_redirects_are_counted(run: Run, limit: int, requests: int) -> None:
     async def main() -> None:
@@ -897,3 +932,52 @@ def test_a_get_has_no_body() -> None:
         assert "Content-Length" not in server.requests[0].head
 
     asyncio.run(main())
+
+
+def test_a_query_goes_with_the_request_and_is_not_remembered(run: Run) -> None:
+    """However long it is: other than a URL, it may have more than 4,000 characters."""
+    private = "Body=" + "%E2%82%AC" * 1_600
+
+    async def main() -> None:
+        async with serving(OK) as server:
+            parse_url.cache_clear()
+            with client() as http:
+                for path in ("/sms", "/sms?x=1", "/sms?"):
+                    answer = await http.request("GET", server.url(path), {}, query=private)
+                    assert isinstance(answer, Answer)
+                for bad in ("a b", "a#b", "a\r\nX: y", "é"):
+                    with pytest.raises(Defect):
+                        await http.request("GET", server.url(), {}, query=bad)
+            targets = [request.head.split(" ")[1] for request in server.requests]
+            assert targets == [f"/sms?{private}", f"/sms?x=1&{private}", f"/sms?{private}"]
+            assert parse_url.cache_info().currsize == 4
+            parse_url(server.url("/sms"))
+            parse_url(server.url("/sms?x=1"))
+            assert parse_url.cache_info().currsize == 4, "known without what was private"
+
+    run(main())
+
+
+def test_a_query_does_not_follow_a_redirect(run: Run) -> None:
+    """Also not a relative one; what a Location repeats of it is not remembered."""
+    answers = (
+        "307 Moved\r\nLocation: #top\r\nContent-Length: 0",
+        "307 Moved\r\nLocation: /next?Body=secret\r\nContent-Length: 0",
+        "204 No Content",
+    )
+
+    async def handler(request: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(f"HTTP/1.1 {answers[request.number - 1]}\r\n\r\n".encode())
+
+    async def main() -> None:
+        async with serving(handler) as server:
+            parse_url.cache_clear()
+            with client() as http:
+                answer = await http.request("GET", server.url("/a"), {}, query="Body=secret")
+            assert isinstance(answer, Answer)
+            assert answer.status == 204
+            targets = [request.head.split(" ")[1] for request in server.requests]
+            assert targets == ["/a?Body=secret", "/a", "/next?Body=secret"]
+            assert parse_url.cache_info().currsize == 1
+
+    run(main())

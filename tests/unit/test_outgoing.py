@@ -23,6 +23,7 @@ from hushwire.domain.task import TaskKind
 from hushwire.errors import PROBLEMS, Refusal, Unavailable
 from hushwire.outbound import Guard
 from hushwire.private import Private
+from hushwire.settings import CallbackProfile
 from hushwire.store.listing import Listing
 from hushwire.testing import simloop
 from rig import ALICE, SENDER, Rig
@@ -33,7 +34,9 @@ HOUR_MS = 3_600_000
 class Counter:
     """The action of sending, over the store of a rig."""
 
-    def __init__(self, rig: Rig, *, honour_max_price: bool = False) -> None:
+    def __init__(
+        self, rig: Rig, *, honour_max_price: bool = False, profile: CallbackProfile = "current"
+    ) -> None:
         self.rig = rig
         self.estate = estate = Estate(rig)
         records, entropy = estate.records, SeededEntropy(9)
@@ -61,13 +64,16 @@ class Counter:
             records.scheduled,
             rig.clock,
             honour_max_price=honour_max_price,
+            profile=profile,
         )
 
     async def send(
-        self, *, body: str = "Hello", from_: str | None = SENDER, **asked: object
-    ) -> Message:
+        self, *, body: str = "Hello", from_: str | None = SENDER, callback: str | None = None,
+        **asked: object,
+    ) -> Message:  # fmt: skip
         wanted = SendMessage(
             to=Private(ALICE), from_=Private(from_) if from_ else None, body=Private(body),
+            status_callback=Private(callback) if callback else None,
             particulars=Particulars(**asked),  # type: ignore[arg-type]
         )  # fmt: skip
         message, durable = self.outgoing.send(self.rig.account, wanted)
@@ -94,10 +100,13 @@ class Counter:
 Scene = Callable[[Counter], Awaitable[None]]
 
 
-def play(directory: Path, scene: Scene, *, honour_max_price: bool = False) -> None:
+def play(
+    directory: Path, scene: Scene, *, honour_max_price: bool = False,
+    profile: CallbackProfile = "current",
+) -> None:  # fmt: skip
     async def main() -> None:
         rig = Rig(directory)
-        counter = Counter(rig, honour_max_price=honour_max_price)
+        counter = Counter(rig, honour_max_price=honour_max_price, profile=profile)
         await scene(counter)
         counter.close()
         await rig.close()
@@ -186,6 +195,63 @@ def test_a_max_price_is_kept_only_where_it_counts(tmp_path: Path) -> None:
 
     play(tmp_path / "a", ignored)
     play(tmp_path / "b", honoured, honour_max_price=True)
+
+
+@pytest.mark.parametrize(
+    ("pool", "settings", "tries"),
+    [
+        (("12345", SENDER), {}, True),
+        (("12345", SENDER), {"fallback_to_long_code": False}, False),
+        (("12345",), {}, False),
+        ((SENDER,), {}, False),
+    ],
+)
+def test_a_long_code_may_try_where_there_is_one_and_a_short_code(
+    tmp_path: Path, pool: tuple[str, ...], settings: dict[str, bool], tries: bool
+) -> None:
+    """The message knows it itself: it is decided when it is accepted."""
+
+    async def scene(counter: Counter) -> None:
+        estate = counter.estate
+        service = estate.service(**settings)
+        for address in pool:
+            if address == SENDER:
+                sid = counter.rig.store.accounts.numbers[SENDER].sid
+                estate.services.add(estate.now(service), "PN", sid)
+            else:
+                code = estate.short_codes.register(estate.caller, estate.account, address, "US")
+                estate.services.add(estate.now(service), "SC", code.sid)
+        message = await counter.send(from_=None, service=service.sid)
+        assert extras_of(message.extras).fallback is tries
+        assert (message.extras is None) is not tries, "others hold nothing for it"
+
+    play(tmp_path, scene)
+
+
+@pytest.mark.parametrize("profile", ["current", "2021"])
+def test_who_is_told_of_a_message_that_names_a_callback_and_an_application(
+    tmp_path: Path, profile: CallbackProfile
+) -> None:
+    """T-19, T-20, C-2: by either text of Twilio's; an application without a URL has no say."""
+    own, applications = "https://example.com/own", "https://example.com/application"
+
+    async def scene(counter: Counter) -> None:
+        made = counter.estate.applications.create(
+            counter.rig.account, {"message_status_callback": applications}
+        )
+        silent = counter.estate.applications.create(counter.rig.account, {})
+        for callback, application, told in (
+            (own, made.sid, own if profile == "current" else applications),
+            (own, silent.sid, own),
+            (own, None, own),
+            (None, made.sid, applications),
+            (None, silent.sid, None),
+        ):
+            message = await counter.send(callback=callback, application=application)
+            found = message.callback.reveal() if message.callback is not None else None
+            assert found == told
+
+    play(tmp_path, scene, profile=profile)
 
 
 def test_checks_come_in_the_order_of_the_plain_case(tmp_path: Path) -> None:

@@ -4,9 +4,11 @@ from pathlib import Path
 
 from hushwire.carriers.base import Receipt
 from hushwire.dispatch.receive import Receiver
+from hushwire.domain.extras import Extras
 from hushwire.domain.message import Fact, Message, Status, advance, deleted
 from hushwire.domain.task import TaskKind
-from rig import Outlet, Rig, kinds, play
+from hushwire.private import Private
+from rig import SENDER, Outlet, Rig, kinds, play
 
 DONE = "2603011200"
 
@@ -138,5 +140,41 @@ def test_a_receipt_for_nobody_is_counted_and_brings_nobody_back(tmp_path: Path) 
         await rig.settle()
         assert rig.metrics.receipts == {"applied": 1, "unknown": 3}
         assert rig.rows("message") == []
+
+    play(tmp_path, scene)
+
+
+def test_a_failure_told_again_is_not_that_of_the_second_try(tmp_path: Path) -> None:
+    """The short code's receipt comes twice, the second time when a long code has sent."""
+
+    async def scene(rig: Rig) -> None:
+        message = await rig.accept(
+            from_=Private("12345"), extras=Extras(fallback=True).sealed(), callback=None
+        )
+        receiver = Receiver(rig.store, rig.clock, rig.metrics)
+        failure = receipt(message.key, ref="first", delivered=False, code=30005)
+
+        async def happen(*facts: Fact) -> None:
+            for fact in facts:
+                latest = rig.store.latest(message.key)
+                assert latest is not None
+                change = advance(latest, fact, rig.clock.now_ms())
+                assert change is not None
+                await rig.store.record([change])
+
+        await happen(Fact("attempted"), Fact("handed", carrier_ref="first"))
+        receiver.receipts([failure])
+        assert status_of(rig, message) == (Status.ACCEPTED, None)
+        receiver.receipts([failure])
+        assert status_of(rig, message) == (Status.ACCEPTED, None)
+        await happen(
+            Fact("chosen", sender=Private(SENDER)), Fact("attempted"),
+            Fact("handed", carrier_ref="second"),
+        )  # fmt: skip
+        receiver.receipts([failure])
+        assert status_of(rig, message) == (Status.SENT, None)
+        assert rig.metrics.receipts == {"applied": 1, "repeated": 2}
+        receiver.receipts([receipt(message.key, ref="second", delivered=False, code=30003)])
+        assert status_of(rig, message) == (Status.UNDELIVERED, 30003)
 
     play(tmp_path, scene)

@@ -16,7 +16,7 @@ async def marked(rig: Rig, count: int) -> list[Message]:
     messages = [await rig.accept() for _ in range(count)]
     changes = [advance(message, Fact("attempted"), message.created_ms) for message in messages]
     await rig.store.record([change for change in changes if change is not None])
-    assert kinds(rig.tasks()) == [TaskKind.ATTEMPT] * count
+    assert kinds(rig.tasks()) == [TaskKind.SUBMIT] * count
     return messages
 
 
@@ -65,6 +65,24 @@ def test_after_a_loss_of_power_all_are_in_doubt(tmp_path: Path) -> None:
     (tmp_path / "wire.0").write_bytes(b"another boot".ljust(36))
     found = after_a_crash(tmp_path, -1, (3, 0))
     assert all(message is not None and message.in_doubt for message in found)
+
+
+def test_the_restart_releases_what_was_held_but_for_the_marked(tmp_path: Path) -> None:
+    """Nobody may submit again what was marked before `recover` said what became of it."""
+
+    async def main() -> None:
+        rig = Rig(tmp_path)
+        (message,) = await marked(rig, 1)
+        waiting = await rig.accept()
+        rig.die()
+        again = Rig(tmp_path)
+        again.store.release_held()
+        held = {task[0]: task[3] for task in again.tasks()}
+        assert held == {message.key: 1, waiting.key: 0}
+        assert [task.record for task in again.store.attempts()] == [message.key]
+        await again.close()
+
+    simloop.run(main())
 
 
 def test_a_clean_stop_leaves_nothing_to_recover(tmp_path: Path) -> None:

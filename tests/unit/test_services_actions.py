@@ -226,8 +226,8 @@ def test_the_choice_of_a_sender_takes_a_pool_as_it_is(tmp_path: Path) -> None:
         estate.services.add(estate.now(shop), "SC", code.sid)
         pool = [sender_of(member) for member in estate.now(shop).pool]
         assert [(s.kind, s.country, s.area_code, s.mms) for s in pool] == [
-            ("long_code", "US", "415", False), ("long_code", "GB", None, False),
-            ("toll_free", "US", "800", False), ("short_code", "GB", None, False),
+            ("long_code", "US", "415", True), ("long_code", "GB", None, False),
+            ("toll_free", "US", "800", True), ("short_code", "GB", None, False),
         ]  # fmt: skip
         for recipient, options, address, why in (
             (Recipient("sms", "US", "415"), Options(), PHONE, "area_code"),

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from hushwire import faults
 from hushwire.carriers import simulator
@@ -149,6 +150,20 @@ def test_a_phone_that_is_not_reached_shows_nothing(behaviour: str, error_code: i
         world.network.submit([text(3)])
         await world.pass_ms(200)
         assert len(world.network.screen(ALICE)) == 1
+
+    run(play)
+
+
+def test_a_phone_whose_carrier_takes_no_short_codes() -> None:
+    async def play(world: World) -> None:
+        world.network.behave(ALICE, "no_short_codes")
+        short = structs.replace(text(1), from_=Private("12345"))
+        world.network.submit([short, text(2), structs.replace(short, reference=3, to=BOB)])
+        await world.pass_ms(200)
+        refused, number, other = world.receipts[0]
+        assert (refused.delivered, refused.error_code) == (False, 30005)
+        assert (number.delivered, other.delivered) == (True, True)
+        assert [m.reference for m in world.network.screen(ALICE)] == [2]
 
     run(play)
 

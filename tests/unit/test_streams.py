@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import apsw
 import pytest
+from msgspec.structs import replace
 from twilio.request_validator import RequestValidator
 
 from hushwire.actions.streams import NewSink, Streams
@@ -23,6 +24,7 @@ from hushwire.domain.message import (
     history_line,
     redacted,
 )
+from hushwire.domain.privacy import Privacy
 from hushwire.domain.stream import INBOUND, TYPES, Sink, type_of
 from hushwire.errors import Refusal, Unavailable
 from hushwire.outbound import Guard
@@ -143,6 +145,8 @@ def test_a_sink_is_told_of_what_it_subscribed_to(tmp_path: Path) -> None:
             "from": SENDER, "to": "+1415555XXXX", "numSegments": 1, "numMedia": 0,
         }  # fmt: skip
         assert (await w.events(other))[0]["data"]["errorCode"] == 30006  # type: ignore[index]
+        w.tell(await w.rig.accept(media=2), "attempted", "handed")
+        assert (await w.events(sink))[-1]["data"]["numMedia"] == 2  # type: ignore[index]
 
     run(tmp_path, scene)
 
@@ -191,6 +195,9 @@ def test_numbers_are_masked_unless_asked_for_and_forgotten_ones_never_told(tmp_p
             return data.get("to")
 
         assert (await numbers(masked), await numbers(full)) == ("+1415555XXXX", ALICE)
+        account = w.rig.store.accounts.by_id[1]
+        w.rig.store.accounts.change(replace(account, privacy=Privacy(display="country")))
+        assert (await numbers(masked), await numbers(full)) == ("+1…", ALICE)
         change = redacted(message, START_MS, body=True, address=True)
         await w.rig.store.record([change])
         assert await numbers(full) == "+1415555XXXX"

@@ -75,7 +75,7 @@ class Yard:
             if m.from_ and m.from_.reveal() in mps else 0.0,
             drained=self.lanes.wake,
         )  # fmt: skip
-        waits = Waits(rig.store, rig.clock)
+        waits = Waits(rig.store, rig.clock, rig.custodian)
         self.lanes.workers.update({
             TaskKind.SUBMIT: self.dispatcher, TaskKind.SETTLE: waits, TaskKind.LATE: waits,
         })  # fmt: skip

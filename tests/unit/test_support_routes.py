@@ -12,7 +12,10 @@ from hushwire.assemble import Server
 from hushwire.observe import Journal
 from hushwire.settings import Settings
 
-OURS = ("/hushwire/", "/sandbox/", "/healthz", "/readyz", "/metrics")
+OURS = (
+    "/hushwire/", "/sandbox/", "/healthz", "/readyz", "/metrics",
+    "/oauth/", "/.well-known/", "/v1/token", "/v2/token",  # docs/reference/oauth.md
+)  # fmt: skip
 VERSION = {("GET", "/2010-04-01"), ("GET", "/2010-04-01.json")}  # tells who asks that they may
 
 

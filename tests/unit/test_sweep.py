@@ -1,6 +1,7 @@
 """The sweep: what a crash cut in half is finished, and what is whole is left alone."""
 
 import asyncio
+import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import pytest
 
 from hushwire import faults
 from hushwire.domain.message import Change, Message, Status, born, deleted, redacted
+from hushwire.errors import Misconfigured
 from hushwire.private import Private
-from hushwire.store.sweep import Swept, sweep
+from hushwire.store.sweep import Swept, require_vault_as_new, sweep
 from hushwire.testing import simloop
 from hushwire.testing.simloop import SimLoop
 from rig import SENDER, Rig
@@ -144,5 +146,54 @@ def test_what_is_whole_is_left_alone_while_messages_come_and_go(tmp_path: Path) 
         assert all(again.store.find(1, message.sid) is None for message in old[:10])
         assert await clean(again) == Swept(0, 0, 0)
         await again.close()
+
+    simloop.run(main())
+
+
+def test_an_older_vault_is_refused_before_anything_is_put_right(tmp_path: Path) -> None:
+    """A row that names a key which was never there: what is newer would be lost."""
+
+    async def first(rig: Rig) -> None:
+        for _ in range(3):
+            await rig.accept()
+        await rig.settle()
+        shutil.copytree(tmp_path / "vault", tmp_path / "old")
+        await rig.accept()
+        await rig.close()
+
+    async def second() -> None:
+        rig = Rig(tmp_path)
+        with pytest.raises(Misconfigured, match="older than the database"):
+            require_vault_as_new(rig.path, rig.slots)
+        live = rig.slots.stats().live
+        with pytest.raises(Misconfigured, match="older than the database"):
+            await clean(rig)
+        assert rig.slots.stats().live == live
+        assert len(rig.rows("message")) == 4
+        await rig.close()
+
+    async def main() -> None:
+        await first(Rig(tmp_path))
+
+    simloop.run(main())
+    shutil.rmtree(tmp_path / "vault")
+    shutil.move(tmp_path / "old", tmp_path / "vault")
+    simloop.run(second())
+
+
+def test_a_used_slot_of_an_older_vault_is_noticed_too(tmp_path: Path) -> None:
+    """A slot that was used again since: blank in the old vault, under the same generation."""
+
+    async def main() -> None:
+        rig = Rig(tmp_path)
+        (ref,) = rig.slots.allocate(1)
+        image = (ref & 0xFFFFFFFF).to_bytes(4, "big")
+        rig.slots.write([(ref, b"k" * 60 + image)], ())
+        assert not rig.slots.lags(ref)
+        rig.slots.write((), [ref])
+        assert not rig.slots.lags(ref)  # destroyed: it was there
+        assert rig.slots.lags(ref + 1)  # the next one never was
+        assert rig.slots.lags(1 << 50 | 1)
+        await rig.close()
 
     simloop.run(main())

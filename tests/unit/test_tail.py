@@ -13,6 +13,7 @@ from hushwire.actions.tail import LISTENERS_MAX, Listener, Tail, Told, event_of
 from hushwire.api.tail import TailResource
 from hushwire.clock import Clock
 from hushwire.domain.message import Direction, Message, Status
+from hushwire.domain.privacy import Display
 from hushwire.errors import Refusal, Unavailable
 from hushwire.private import Private
 
@@ -107,20 +108,43 @@ def resource(tail: Tail, door: Any = None, heartbeat_s: float = 15.0) -> TailRes
     return TailResource(tail, door or OpenDoor(), clock, heartbeat_s=heartbeat_s)
 
 
+def last4(account_id: int) -> Display:
+    return "last4"
+
+
 def test_an_event_has_no_body_and_masks_the_persons_number_alone() -> None:
-    event = event_of(a_message())
+    event = event_of(a_message(), "last4")
     assert (event.from_, event.to) == (OWN, "+1415555XXXX")
     inbound = a_message(direction=Direction.INBOUND, from_=Private(OTHER), to=Private(OWN))
-    assert (event_of(inbound).from_, event_of(inbound).to) == ("+1415555XXXX", OWN)
+    shown = event_of(inbound, "last4")
+    assert (shown.from_, shown.to) == ("+1415555XXXX", OWN)
     forgotten = a_message(to=None, to_shown="+1415555XXXX", from_=None, from_shown=OWN)
-    assert (event_of(forgotten).from_, event_of(forgotten).to) == (OWN, "+1415555XXXX")
+    shown = event_of(forgotten, "none")  # what was left of it then
+    assert (shown.from_, shown.to) == (OWN, "+1415555XXXX")
     assert "4711" not in repr(event)
+
+
+@pytest.mark.parametrize(("display", "left"), [("country", "+1…"), ("none", "")])
+def test_a_listener_sees_as_much_of_a_number_as_the_account_lets(
+    display: Display, left: str
+) -> None:
+    async def work() -> None:
+        tail = Tail(Switch(), {1: display}.__getitem__)
+        listener = tail.listen(1)
+        assert listener is not None
+        tail.told(a_message())
+        tail.told(a_message(direction=Direction.INBOUND, from_=Private(OTHER), to=Private(OWN)))
+        out, inbound = (await listener.take(0.01))[1]
+        assert (out.from_, out.to) == (OWN, left)
+        assert (inbound.from_, inbound.to) == (left, OWN)
+
+    run(work())
 
 
 def test_nobody_is_told_while_nobody_listens() -> None:
     async def work() -> None:
         switch = Switch()
-        tail = Tail(switch)
+        tail = Tail(switch, last4)
         assert switch.told is None
         first, second = tail.listen(1), tail.listen(2)
         assert first is not None
@@ -137,7 +161,7 @@ def test_nobody_is_told_while_nobody_listens() -> None:
 
 def test_an_account_hears_its_own_messages_only() -> None:
     async def work() -> None:
-        tail = Tail(Switch())
+        tail = Tail(Switch(), last4)
         mine, theirs = tail.listen(1), tail.listen(2)
         assert mine is not None
         assert theirs is not None
@@ -153,10 +177,10 @@ def test_a_slow_listener_loses_the_oldest_and_is_told_how_many() -> None:
     async def work() -> None:
         listener = Listener(most=3)
         for n in range(5):
-            listener.put(event_of(a_message(segments=n)))
+            listener.put(event_of(a_message(segments=n), "last4"))
         lost, events = await listener.take(0.01)
         assert (lost, [event.segments for event in events]) == (2, [2, 3, 4])
-        listener.put(event_of(a_message(segments=5)))
+        listener.put(event_of(a_message(segments=5), "last4"))
         lost, events = await listener.take(0.01)
         assert (lost, [event.segments for event in events]) == (0, [5])
 
@@ -165,7 +189,7 @@ def test_a_slow_listener_loses_the_oldest_and_is_told_how_many() -> None:
 
 def test_listeners_of_an_account_are_bounded_and_give_their_place_back() -> None:
     async def work() -> None:
-        tail = Tail(Switch())
+        tail = Tail(Switch(), last4)
         listeners = [tail.listen(1) for _ in range(LISTENERS_MAX)]
         assert None not in listeners
         assert tail.listen(1) is None
@@ -180,7 +204,7 @@ def test_listeners_of_an_account_are_bounded_and_give_their_place_back() -> None
 def test_the_answer_begins_at_once_and_goes_on_until_the_reader_leaves() -> None:
     async def work() -> None:
         switch = Switch()
-        reader = Reader(resource(Tail(switch)))
+        reader = Reader(resource(Tail(switch, last4)))
         assert await reader.next() == {"heartbeat": "2026-03-01T11:59:59.900Z"}
         assert reader.status == 200
         assert reader.headers[b"content-type"] == b"application/x-ndjson"
@@ -201,7 +225,7 @@ def test_the_answer_begins_at_once_and_goes_on_until_the_reader_leaves() -> None
 def test_a_reader_that_does_not_take_loses_the_oldest() -> None:
     async def work() -> None:
         switch = Switch()
-        reader = Reader(resource(Tail(switch)))
+        reader = Reader(resource(Tail(switch, last4)))
         await reader.next()
         reader.room.clear()
         assert switch.told is not None
@@ -222,7 +246,7 @@ def test_a_reader_that_does_not_take_loses_the_oldest() -> None:
 
 def test_silence_is_filled_with_heartbeats() -> None:
     async def work() -> None:
-        reader = Reader(resource(Tail(Switch()), heartbeat_s=0.01))
+        reader = Reader(resource(Tail(Switch(), last4), heartbeat_s=0.01))
         assert [list(await reader.next() or {}) for _ in range(3)] == [["heartbeat"]] * 3
         reader.leave()
         await reader.call
@@ -232,7 +256,7 @@ def test_silence_is_filled_with_heartbeats() -> None:
 
 def test_a_stop_of_the_server_ends_the_answer() -> None:
     async def work() -> None:
-        tail = Tail(Switch())
+        tail = Tail(Switch(), last4)
         reader = Reader(resource(tail))
         await reader.next()
         tail.told(a_message())
@@ -247,7 +271,7 @@ def test_a_stop_of_the_server_ends_the_answer() -> None:
 def test_a_head_request_ends() -> None:
     async def work() -> None:
         switch = Switch()
-        reader = Reader(resource(Tail(switch)), "HEAD")
+        reader = Reader(resource(Tail(switch, last4)), "HEAD")
         await asyncio.wait_for(reader.call, 5)
         assert (reader.status, switch.told) == (200, None)
 
@@ -260,7 +284,7 @@ def test_whom_the_door_refuses_hears_nothing(name: str) -> None:
         switch = Switch()
         refusal = Refusal(name, path="/")
         with pytest.raises(Refusal) as found:
-            await Reader(resource(Tail(switch), OpenDoor(refusal))).call
+            await Reader(resource(Tail(switch, last4), OpenDoor(refusal))).call
         assert found.value is refusal
         assert switch.told is None
 
@@ -269,7 +293,7 @@ def test_whom_the_door_refuses_hears_nothing(name: str) -> None:
 
 def test_one_listener_too_many_is_told_to_come_later() -> None:
     async def work() -> None:
-        tail = Tail(Switch())
+        tail = Tail(Switch(), last4)
         for _ in range(LISTENERS_MAX):
             tail.listen(1)
         with pytest.raises(Unavailable) as found:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import apsw
 import pytest
+from msgspec.structs import replace
 
 from hushwire.actions.usage import Usage
 from hushwire.domain.account import Account
@@ -123,6 +124,23 @@ def test_messages_are_counted_by_day_category_and_account(tmp_path: Path) -> Non
         assert [(r.start, r.used.count) for r in daily] == [(tomorrow, 1), (TODAY, 5)]
         assert len({record.sid for record in daily}) == 2
         assert len(rig.rows("usage")) == 4, "one row a day and finest category"
+
+    play(tmp_path, scene)
+
+
+def test_a_message_of_a_service_counts_once_it_has_its_sender(tmp_path: Path) -> None:
+    async def scene(rig: Rig) -> None:
+        usage = usage_of(rig)
+        table = Records(rig.store).usage
+        waiting = await rig.accept(status=Status.SCHEDULED, from_=None, segments=2)
+        assert await count(rig, usage, "sms") == (0, 0), "it may be canceled"
+        await asyncio.sleep(DAY_S)
+        chosen = replace(waiting, status=Status.QUEUED, from_=Private(SENDER))
+        table.chosen([chosen, replace(chosen, from_=Private("12345"))], rig.clock.now_ms())
+        tomorrow = date(2026, 3, 2)
+        assert await count(rig, usage, "sms", first=tomorrow) == (2, 4)
+        assert await count(rig, usage, "sms-outbound-longcode") == (1, 2)
+        assert await count(rig, usage, "sms-outbound-shortcode") == (1, 2)
 
     play(tmp_path, scene)
 

@@ -7,7 +7,16 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hushwire.vault.lookup import DAY_MS, Pepper, day_of, month_of
+from hushwire.vault.lookup import (
+    DAY_MS,
+    PARTS,
+    STRETCH_MESSAGES,
+    Pepper,
+    Stretches,
+    day_of,
+    first_stretch,
+    month_of,
+)
 
 NUMBER = "+14155550123"
 
@@ -50,3 +59,36 @@ def test_a_month_begins_on_its_first_millisecond() -> None:
     assert month_of(first) == 202601
     assert month_of(first - 1) == 202512
     assert day_of(first) * DAY_MS == first
+
+
+NOON = 20_000 * DAY_MS + DAY_MS // 2
+FIRST = first_stretch(NOON)
+
+
+def test_a_day_is_a_stretch_and_a_busy_one_has_parts() -> None:
+    stretches = Stretches(0)
+    given = [stretches.next(NOON) for _ in range(2 * STRETCH_MESSAGES + 1)]
+    assert [given.count(FIRST + part) for part in range(3)] == [
+        STRETCH_MESSAGES, STRETCH_MESSAGES, 1,
+    ]  # fmt: skip
+    assert given == sorted(given)
+    assert stretches.next(NOON + DAY_MS) == FIRST + PARTS
+    assert first_stretch(NOON + DAY_MS) == FIRST + PARTS
+
+
+def test_a_restart_begins_a_part_of_its_own() -> None:
+    """How full the last one is, nobody knows."""
+    assert Stretches(FIRST + 4).next(NOON) == FIRST + 5
+    assert Stretches(FIRST + 4).next(NOON + DAY_MS) == FIRST + PARTS
+
+
+def test_a_message_that_crosses_midnight_is_of_its_own_day() -> None:
+    """A search goes by the day of birth, and a day has one pepper."""
+    stretches = Stretches(0)
+    stretches.next(NOON + DAY_MS)
+    assert stretches.next(NOON) == FIRST
+    assert stretches.next(NOON + DAY_MS) == FIRST + PARTS
+
+
+def test_the_last_part_of_a_day_does_not_reach_into_the_next() -> None:
+    assert Stretches(FIRST + PARTS - 1).next(NOON) == FIRST + PARTS - 1

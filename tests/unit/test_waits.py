@@ -7,12 +7,12 @@ from hushwire.dispatch.waits import Waits
 from hushwire.domain.message import (
     IN_DOUBT_WAIT_MS,
     RECEIPT_WAIT_MS,
-    RECOVERY_MS,
     Fact,
     Message,
     Status,
     advance,
 )
+from hushwire.domain.privacy import DEFAULTS
 from hushwire.domain.task import Task, TaskKind
 from rig import ALICE, LANE, SENDER, Rig, kinds, play
 
@@ -29,7 +29,7 @@ async def through(rig: Rig, message: Message, *facts: Fact) -> Message:
 
 async def end_wait(rig: Rig, kind: TaskKind) -> Message | None:
     """Claim the one task of that kind when it is due, and feed it."""
-    waits = Waits(rig.store, rig.clock)
+    waits = Waits(rig.store, rig.clock, rig.custodian)
     (task,), _ = await rig.store.claim(kind, LANE, rig.clock.now_ms(), 9)
     message = rig.store.latest(task.record)
     assert message is not None
@@ -86,7 +86,7 @@ def test_a_receipt_that_came_first_is_not_overruled(tmp_path: Path) -> None:
         await asyncio.sleep(RECEIPT_WAIT_MS / 1000)
         (task,), _ = await rig.store.claim(TaskKind.SETTLE, LANE, rig.clock.now_ms(), 9)
         delivered = await through(rig, message, Fact("delivered"))
-        Waits(rig.store, rig.clock).feed(task, delivered)
+        Waits(rig.store, rig.clock, rig.custodian).feed(task, delivered)
         await rig.settle()
         latest = rig.store.latest(message.key)
         assert latest is not None
@@ -103,7 +103,7 @@ def test_a_recovery_hold_that_ends_forgets_what_was_asked(tmp_path: Path) -> Non
             to_shown="+1415555XXXX",
         )  # fmt: skip
         await through(rig, message, *SENT, Fact("delivered"))
-        await asyncio.sleep(RECOVERY_MS / 1000)
+        await asyncio.sleep(DEFAULTS.recovery)
         found = await end_wait(rig, TaskKind.REDACT)
         assert found is not None
         assert (found.body, found.to, found.to_shown) == (None, None, "+1415555XXXX")
@@ -120,7 +120,7 @@ def test_only_the_body_is_forgotten_where_only_that_was_asked(tmp_path: Path) ->
     async def scene(rig: Rig) -> None:
         message = await rig.accept(callback=None, discard=True)
         await through(rig, message, *SENT, Fact("delivered"))
-        await asyncio.sleep(RECOVERY_MS / 1000)
+        await asyncio.sleep(DEFAULTS.recovery)
         found = await end_wait(rig, TaskKind.REDACT)
         assert found is not None
         assert found.body is None
@@ -137,7 +137,8 @@ def test_a_hold_on_what_is_forgotten_already_only_goes(tmp_path: Path) -> None:
         rig.store.set_aside([task])
         await rig.settle()
         before = rig.rows("message")
-        Waits(rig.store, rig.clock).feed(task, message)  # neither discard nor obfuscate
+        waits = Waits(rig.store, rig.clock, rig.custodian)
+        waits.feed(task, message)  # neither discard nor obfuscate
         await rig.settle()
         assert rig.rows("message") == before
         assert [t for t in rig.tasks() if t[1] == 1] == []

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from hushwire.clock import Clock, Entropy
 from hushwire.domain.account import Account, AccountStatus, Caller
+from hushwire.domain.oauth import Bearer
 from hushwire.domain.sid import new_sid
 from hushwire.errors import Refusal
 from hushwire.private import Private
@@ -61,7 +62,10 @@ class Accounts:
 
     def reached(self, caller: Caller, sid: str) -> Account | None:
         """The account of that SID, if these credentials reach it: the caller's own or, with a
-        parent's, one of its subaccounts. A foreign one is as unknown as none (D13)."""
+        parent's, one of its subaccounts. A foreign one is as unknown as none (D13). An OAuth app
+        is its own account's alone (section 2.1)."""
+        if isinstance(caller, Bearer) and sid != caller.account.sid:
+            return None
         return self._accounts.reaches(caller.account, sid)
 
     def is_active(self, account: Account) -> bool:

@@ -47,7 +47,7 @@ class Alerts:
         self._clock = clock
         self._entropy = entropy
         self._watched: dict[_Key, _Watched] = {}
-        self._told_day: dict[tuple[int, str], int] = {}  # account, parameter → day
+        self._told_day: dict[_Key, int] = {}  # what is told once a day → the last day
         self._alarm = Alarm(clock, self._minute_over)
 
     # -- raise ----------------------------------------------------------------------------
@@ -82,13 +82,17 @@ class Alerts:
 
     def without_effect(self, account_id: int, parameter: str) -> None:
         """A parameter was given that has no effect here: told once a day (D11)."""
+        self.once_a_day(account_id, WITHOUT_EFFECT, parameter)
+
+    def once_a_day(self, account_id: int, code: int, detail: str | None = None) -> None:
+        """Raise an alert that nobody needs twice on a day (UTC), also after a restart."""
         day = self._clock.now_ms() // DAY_MS
-        key = (account_id, parameter)
+        key = (account_id, code, detail or "")
         if self._told_day.get(key) == day:
             return
         self._told_day[key] = day
-        if not self._was_told(account_id, parameter, day):
-            self.raise_(account_id, WITHOUT_EFFECT, detail=parameter)
+        if not self._was_told(account_id, code, detail, day):
+            self.raise_(account_id, code, detail=detail)
 
     def close(self) -> None:
         """The server stops: write what is counted and not yet told."""
@@ -123,11 +127,11 @@ class Alerts:
     def _oldest_ms(self) -> int:
         return self._clock.now_ms() - KEPT_DAYS * DAY_MS
 
-    def _was_told(self, account_id: int, parameter: str, day: int) -> bool:
+    def _was_told(self, account_id: int, code: int, detail: str | None, day: int) -> bool:
         """Was it told on that day, perhaps by the process before this one?"""
 
         def same(alert: Alert) -> bool:
-            return alert.code == WITHOUT_EFFECT and alert.detail == parameter
+            return (alert.code, alert.detail) == (code, detail)
 
         start_ms = day * DAY_MS
         return bool(self._entries.page(Alert, account_id, start_ms, start_ms + DAY_MS, same, 1))

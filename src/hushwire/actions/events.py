@@ -23,6 +23,7 @@ from hushwire.domain.owned import Owned
 from hushwire.domain.service import Service
 from hushwire.domain.sid import new_sid
 from hushwire.store.accounts import Accounts
+from hushwire.store.audit import acts
 from hushwire.store.entries import Entries
 
 Record = Account | ApiKey | Number | Owned
@@ -33,7 +34,7 @@ _TYPES: Final[dict[type[Record], str]] = {  # where Twilio's word is not that of
 }  # fmt: skip
 _NAMES: Final = {"phone": "phone_number", "secondary_token": "secondary_auth_token"}
 _UNTOLD: Final = frozenset({
-    "id", "sid", "owner_id", "created_ms", "updated_ms", "secret_hash", "test_id",
+    "id", "sid", "owner_id", "created_ms", "updated_ms", "secret_hash", "test_id", "texts",
 })  # fmt: skip
 # Texts that are shown. Of any other only that it changed: it may be secret, or about a person.
 _SHOWN: Final = re.compile(
@@ -57,6 +58,7 @@ def acting(caller: Caller, ip: str) -> None:
     """What changes from here on in this request, `caller` did."""
     sid = caller.key.sid if caller.key is not None else caller.account.sid
     _actor.set(Actor(sid, ip))
+    acts(sid)
 
 
 class Events:

@@ -33,7 +33,16 @@ from hushwire.domain.incoming import (
     keyword_reply_line,
     webhook_of,
 )
-from hushwire.domain.message import Change, Direction, Message, Status, born, history_line
+from hushwire.domain.message import (
+    SECOND,
+    Change,
+    Direction,
+    Message,
+    Status,
+    born,
+    history_line,
+    redacted,
+)
 from hushwire.domain.mms import as_mms
 from hushwire.domain.optout import OptOut, OptOutRequest, effect
 from hushwire.domain.phone import is_e164
@@ -122,14 +131,35 @@ class Incoming:
             if files and self._media is not None:
                 message = replace(as_mms(message), media=len(files))
                 self._media.attach(files, message.key, message.account_id, now_ms)
-            births.append(born(message, now_ms))
+            message = self._messages.confidential(message)
+            births.append(born(message, now_ms, self._store.accounts.windows[own.account_id]))
         if reply is not None:
             births.append(self._confirmation(own, home, text, reply, now_ms))
         if births:
-            await self._store.record(births)
+            durable = self._store.record(births)
+            if message is not None and not message.callback_lane:
+                self.told(message)  # nobody asked to be told
+            await durable
         if message is not None:
             self._metrics.received += 1
         return message
+
+    def held_ms(self, message: Message) -> int:
+        """How long its account has a text held for its webhooks, at most (milliseconds)."""
+        return self._store.accounts.windows[message.account_id].inbound * SECOND
+
+    def told(self, message: Message) -> None:
+        """Nothing holds an inbound message any more: it was taken, or nobody will (R12, D5).
+
+        What is to be forgotten of it is, in the commit of this tick.
+        """
+        latest = self._store.latest(message.key) if message.discard or message.obfuscate else None
+        if latest is None:
+            return
+        now_ms = self._clock.now_ms()
+        change = redacted(latest, now_ms, body=latest.discard, address=latest.obfuscate)
+        if change.after is not latest:
+            self._store.record([change])
 
     def _own(self, address: str) -> _Own | None:
         """Whose number or short code that is."""
@@ -231,7 +261,7 @@ class Incoming:
             history=message.history + keyword_reply_line(message.created_ms),
             service=home.sid if home is not None else None,
         )
-        return born(message, now_ms)
+        return born(self._messages.confidential(message), now_ms)
 
     # -- reply ----------------------------------------------------------------------------
 
@@ -258,6 +288,7 @@ class Incoming:
         url = wanted.status_callback
         lane = endpoint_lane(url.reveal()) if url is not None else 0
         made = as_mms(made, media) if media else made
+        made = self._messages.confidential(made, wanted)
         return born(replace(made, callback=url, callback_lane=lane), now_ms)
 
     def _outbound(

@@ -21,9 +21,12 @@ SECRET_CHARS: Final = 32
 
 _BASE62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _UNBIASED: Final = 248  # four times 62: a byte below it gives each character the same chance
-# /twilio/{product}/{resource}/{action}, or what begins so far with a * for the rest
+# /twilio/{product}/{resource}/{action}, or what begins so far with a * for the rest. Ours,
+# /hushwire/{resource}/{action}, are named one by one: no * reveals a message.
 _PERMISSION: Final = re.compile(
-    r"/twilio/(?:(?:[\w.-]{1,64}/){2}[\w.-]{1,64}|(?:[\w.-]{1,64}/){0,2}\*)\Z", re.ASCII
+    r"/(?:twilio/(?:(?:[\w.-]{1,64}/){2}[\w.-]{1,64}|(?:[\w.-]{1,64}/){0,2}\*)"
+    r"|hushwire/[\w.-]{1,64}/[\w.-]{1,64})\Z",
+    re.ASCII,
 )
 _SHOWN_MAX: Final = 100  # characters of a wrong permission in the error
 

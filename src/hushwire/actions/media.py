@@ -17,6 +17,7 @@ from hushwire.domain.message import Message, is_finished
 from hushwire.errors import Refusal
 from hushwire.private import Private
 from hushwire.settings import MediaAccess
+from hushwire.store.audit import requested
 from hushwire.store.media import MediaTable
 from hushwire.store.store import Store
 
@@ -95,4 +96,4 @@ class Media:
         """Destroy its key, then the rest of it. Raises Refusal while the message needs it."""
         if not is_finished(message):
             raise Refusal("not_complete")
-        await self._table.forget([medium])
+        await self._table.forget([medium], requested())

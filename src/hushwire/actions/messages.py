@@ -16,6 +16,7 @@ from hushwire.domain.account import Account
 from hushwire.domain.address import is_landline
 from hushwire.domain.callback import endpoint_lane
 from hushwire.domain.message import (
+    INBOUND,
     Change,
     Direction,
     Message,
@@ -28,6 +29,7 @@ from hushwire.domain.message import (
 )
 from hushwire.domain.mms import as_mms
 from hushwire.domain.phone import is_sender_shape, mask, normalise
+from hushwire.domain.privacy import Display, discards, obfuscates, shown
 from hushwire.domain.query import MessageQuery
 from hushwire.domain.shift_tables import Language
 from hushwire.domain.sid import message_sid
@@ -36,6 +38,7 @@ from hushwire.errors import Refusal, Unavailable
 from hushwire.observe import Metrics
 from hushwire.outbound import Guard
 from hushwire.private import Private
+from hushwire.store.audit import requested
 from hushwire.store.listing import Listing
 from hushwire.store.store import Store
 
@@ -161,11 +164,36 @@ class Messages:
             callback_lane=endpoint_lane(callback.reveal()) if callback is not None else 0,
             history=history_line(Status.QUEUED, at_ms),
         )  # fmt: skip
-        if wanted.provide_feedback or wanted.content_retention or wanted.address_retention:
-            message = with_options(message, wanted, from_, mask(to))
+        privacy = account.privacy
+        if (
+            wanted.provide_feedback or wanted.content_retention or wanted.address_retention
+            or privacy.redact_body or privacy.redact_numbers
+        ):  # fmt: skip
+            message = replace(message, provide_feedback=wanted.provide_feedback)
+            message = self.confidential(message, wanted)
         if media or wanted.as_mms:
             message = as_mms(message, media)
         return message, due_ms
+
+    def confidential(self, message: Message, wanted: SendMessage | None = None) -> Message:
+        """The message with what its account, or it itself, has us forget.
+
+        An address that is to be forgotten says now what will be left of it. Who is to forget
+        does not wait for long: validity is at most the queue window (D7).
+        """
+        privacy = self._store.accounts.by_id[message.account_id].privacy
+        content = wanted.content_retention if wanted is not None else None
+        address = wanted.address_retention if wanted is not None else None
+        discard, obfuscate = discards(privacy, content), obfuscates(privacy, address)
+        if not (discard or obfuscate):
+            return message
+        windows = self._store.accounts.windows[message.account_id]
+        begin_ms = message.send_at_ms or message.created_ms
+        message = replace(
+            message, discard=discard, obfuscate=obfuscate,
+            expires_ms=min(message.expires_ms, begin_ms + windows.queue * 1000),
+        )  # fmt: skip
+        return replace(message, **what_is_left(message, privacy.display)) if obfuscate else message
 
     def check_room(self) -> None:
         """Raises Refusal, or Unavailable: new messages are put off."""
@@ -266,21 +294,17 @@ class Messages:
 
     async def _shred(self, change: Change) -> None:
         if change.after is not change.before:
-            await self._store.record((change,))
+            await self._store.record((change,), cause=requested())
 
 
-def with_options(message: Message, wanted: SendMessage, from_shown: str, masked: str) -> Message:
-    """The message with the options that few have. An address that is to be forgotten says now
-    what will be left of it; a sender that is not yet chosen is empty."""
-    obfuscate = wanted.address_retention == "obfuscate"
-    return replace(
-        message,
-        provide_feedback=wanted.provide_feedback,
-        discard=wanted.content_retention == "discard",
-        obfuscate=obfuscate,
-        from_shown=from_shown if obfuscate else None,
-        to_shown=masked if obfuscate else None,
-    )
+def what_is_left(message: Message, display: Display) -> dict[str, str]:
+    """What will be shown of its addresses: of the person's as much as `display` says, the
+    account's own whole (R4). A sender that is not yet chosen is empty."""
+    from_ = message.from_.reveal() if message.from_ is not None else ""
+    to = message.to.reveal() if message.to is not None else ""
+    if message.direction is INBOUND:
+        return {"from_shown": shown(from_, display), "to_shown": to}
+    return {"from_shown": from_, "to_shown": shown(to, display)}
 
 
 def _same(given: Private | None, text: str) -> Private:

@@ -24,7 +24,6 @@ from hushwire.actions.messages import (
     Messages,
     Particulars,
     SendMessage,
-    with_options,
 )
 from hushwire.actions.services import Services
 from hushwire.actions.shortcodes import ShortCodes
@@ -60,6 +59,7 @@ from hushwire.domain.sid import message_sid
 from hushwire.domain.template import read_variables, render
 from hushwire.errors import Refusal
 from hushwire.private import Private
+from hushwire.settings import CallbackProfile
 from hushwire.store.schedule import ScheduledCounts
 from hushwire.store.store import Store
 
@@ -98,7 +98,7 @@ class Outgoing:
 
     def __init__(
         self, messages: Messages, store: Store, own: Own, scheduled: ScheduledCounts, clock: Clock,
-        *, honour_max_price: bool,
+        *, honour_max_price: bool, profile: CallbackProfile = "current",
     ) -> None:  # fmt: skip
         self._messages = messages
         self._store = store
@@ -106,6 +106,7 @@ class Outgoing:
         self._scheduled = scheduled
         self._clock = clock
         self._honour_max_price = honour_max_price
+        self._application_first = profile == "2021"
 
     def send(self, account: Account, wanted: SendMessage) -> tuple[Message, "asyncio.Future[None]"]:
         """Accept a message. It is accepted only once the future ends without an error."""
@@ -168,7 +169,7 @@ class Outgoing:
             self._callback(account, wanted, asked, service),
             self._send_at_ms(account, asked),
             _validity_s(wanted, service),
-            self._extras(asked),
+            self._extras(asked, service),
         )  # fmt: skip
 
     def _own_sender(self, account: Account, wanted: Private | None, to: str) -> str:
@@ -215,7 +216,10 @@ class Outgoing:
     def _callback(
         self, account: Account, wanted: SendMessage, asked: Particulars, service: Service | None
     ) -> Private | None:
-        """Who is told: the message's own URL, its application's, or its service's (6.3)."""
+        """Who is told: the message's own URL, its application's, or its service's (6.3).
+
+        By the profile of 2021 the application's goes before the message's own (C-2).
+        """
         if asked.application is None:
             url = ""
         else:
@@ -223,7 +227,7 @@ class Outgoing:
             if application is None:
                 raise Refusal("application_not_accessible")
             url = application.settings.message_status_callback
-        if wanted.status_callback is not None:
+        if wanted.status_callback is not None and not (url and self._application_first):
             return wanted.status_callback
         url = url or (service.settings.status_callback if service is not None else "")
         return Private(_with_path(url)) if url else None
@@ -237,11 +241,12 @@ class Outgoing:
             raise Refusal("schedule_limit")
         return at_ms
 
-    def _extras(self, asked: Particulars) -> Extras:
+    def _extras(self, asked: Particulars, service: Service | None) -> Extras:
         limit = asked.max_price if self._honour_max_price else None
         if limit is not None:
             read_max_price(limit)
-        return Extras(tags=asked.tags, max_price=limit)
+        fallback = service is not None and _falls_back(service)
+        return Extras(tags=asked.tags, max_price=limit, fallback=fallback)
 
     # -- the message ----------------------------------------------------------------------
 
@@ -282,9 +287,9 @@ class Outgoing:
             service=draft.service.sid if draft.service is not None else None,
             extras=draft.extras.sealed(),
             send_at_ms=draft.send_at_ms or 0,
+            provide_feedback=wanted.provide_feedback,
         )
-        if wanted.provide_feedback or wanted.content_retention or wanted.address_retention:
-            message = with_options(message, wanted, draft.sender or "", mask(draft.to))
+        message = self._messages.confidential(message, wanted)
         if draft.media or wanted.as_mms:
             message = as_mms(message, draft.media)
         return message, due_ms
@@ -315,6 +320,13 @@ def _of_pool(service: Service, wanted: Private, to: str, *, media: bool) -> str:
     if isinstance(found, NoSender):
         raise Refusal(found.problem)
     return found.sender.address
+
+
+def _falls_back(service: Service) -> bool:
+    """May a long code of its pool have to try what a short code of it could not deliver?"""
+    if not service.settings.fallback_to_long_code:
+        return False
+    return {"short_code", "long_code"} <= {member.kind for member in service.pool}
 
 
 def _with_path(url: str) -> str:

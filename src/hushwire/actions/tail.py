@@ -12,7 +12,7 @@ from typing import Final
 from msgspec import Struct
 
 from hushwire.domain.message import Direction, Message
-from hushwire.domain.phone import mask
+from hushwire.domain.privacy import Display, shown
 from hushwire.private import Private
 
 QUEUE_MAX: Final = 1_000  # changes that a slow listener is behind, before it loses the oldest
@@ -34,25 +34,27 @@ class Event(Struct, frozen=True):
     error_code: int | None
 
 
-def event_of(message: Message) -> Event:
-    """`message` as it may be shown. The account's own number is whole."""
+def event_of(message: Message, display: Display) -> Event:
+    """`message` as it may be shown. The account's own number is whole; of the person's, what
+    the account's `display` leaves."""
     inbound = message.direction is Direction.INBOUND
     return Event(
         sid=message.sid,
         at_ms=message.updated_ms,
         status=message.status,
         direction=message.direction,
-        from_=_shown(message.from_, message.from_shown, own=not inbound),
-        to=_shown(message.to, message.to_shown, own=inbound),
+        from_=_shown(message.from_, message.from_shown, display if inbound else None),
+        to=_shown(message.to, message.to_shown, None if inbound else display),
         segments=message.segments,
         error_code=message.error_code,
     )
 
 
-def _shown(live: Private | None, left: str | None, *, own: bool) -> str | None:
+def _shown(live: Private | None, left: str | None, display: Display | None) -> str | None:
+    """`display`: None for the account's own number."""
     if live is None:
         return left  # what remains of a forgotten number is masked already
-    return live.reveal() if own else mask(live.reveal())
+    return live.reveal() if display is None else shown(live.reveal(), display)
 
 
 class Listener:
@@ -93,17 +95,21 @@ class Tail:
     """Tells listeners what changed. While nobody listens it is not asked to.
 
     `switch` gets what is to be called for every message that changed, or None for nobody.
+    `display` says how much an account (its id) lets be seen of a person's number.
     """
 
-    def __init__(self, switch: Callable[[Told | None], None]) -> None:
+    def __init__(
+        self, switch: Callable[[Told | None], None], display: Callable[[int], Display]
+    ) -> None:
         self._switch = switch
+        self._display = display
         self._listeners: dict[int, list[Listener]] = {}  # by account
 
     def told(self, message: Message) -> None:
         """`message` is now on disk as it is here. On the loop's thread."""
         listeners = self._listeners.get(message.account_id)
         if listeners:
-            event = event_of(message)
+            event = event_of(message, self._display(message.account_id))
             for listener in listeners:
                 listener.put(event)
 

@@ -14,6 +14,7 @@ from hushwire.api.door import Door, answer, form_of, gone, not_found, one
 from hushwire.api.paging import page_json, read_asked, read_given
 from hushwire.api.wire import API_VERSION, Scope
 from hushwire.domain.account import Account, AccountStatus, Caller
+from hushwire.domain.oauth import Bearer
 from hushwire.errors import Refusal
 
 ROOT: Final = f"/{API_VERSION}"
@@ -90,6 +91,8 @@ class AccountResource:
         found = self._administration.list(
             caller.account, given.get("FriendlyName"), _filter_status(status) if status else None
         )
+        if isinstance(caller, Bearer):  # an OAuth app is its own account's alone
+            found = [account for account in found if account.id == caller.account.id]
         page = asked.of(found)
         records = [self._json(account) for account in page.records]
         return answer(200, page_json(request.scope["path"], asked, page, records, "accounts"))

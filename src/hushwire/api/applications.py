@@ -33,6 +33,7 @@ SETTINGS: Final = {
     "PublicApplicationConnectEnabled": switch("public_connect"),
 }
 WITHOUT_EFFECT: Final = {"ApiVersion": "answers are always of 2010-04-01"}
+IDLE: Final = frozenset({*WITHOUT_EFFECT, *(n for n in SETTINGS if n.startswith("Voice"))})
 FILTERS: Final = ("FriendlyName",)
 _PERMISSION: Final = "twilio/messaging/applications"
 _LIST, _CREATE, _READ, _UPDATE, _DELETE = (
@@ -68,6 +69,7 @@ class ApplicationResource:
         form = await form_of(request)  # before the credentials: they may change while it comes
         account = self._door.path_account(request, _CREATE)
         application = self._applications.create(account, read_settings(form, SETTINGS))
+        self._door.tell_idle(account, form, IDLE)
         return answer(201, application_json(application, account.sid))
 
     async def _one(self, request: Request) -> Response:
@@ -86,6 +88,7 @@ class ApplicationResource:
         form = await form_of(request, keep_empty=True)
         account, application = self._find(request, _UPDATE)
         application = self._applications.update(application, read_settings(form, SETTINGS))
+        self._door.tell_idle(account, form, IDLE)
         return answer(200, application_json(application, account.sid))
 
     def _find(self, request: Request, permission: str) -> tuple[Account, Application]:

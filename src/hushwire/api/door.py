@@ -1,5 +1,8 @@
 """What every resource needs of a request: who asks, for which account, with which form."""
 
+from collections.abc import Callable, Container
+from typing import Final
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -13,8 +16,18 @@ from hushwire.errors import Refusal
 class Door:
     """The way in for all but the hot path. Raises Refusal; the application answers it."""
 
-    def __init__(self, auth: Authenticator) -> None:
+    def __init__(
+        self, auth: Authenticator,
+        idle: Callable[[int, str], None] = lambda account_id, parameter: None,
+    ) -> None:  # fmt: skip
         self._auth = auth
+        self._idle: Final = idle  # hears of a parameter without effect, and whose it was
+
+    def tell_idle(self, account: Account, form: Form, idle: Container[str]) -> None:
+        """The account is told, once a day, which parameters of the form have no effect (D11)."""
+        for name in form:
+            if name in idle:
+                self._idle(account.id, name)
 
     def caller(self, request: Request, permission: str) -> Caller:
         """Who asks, where the path names no account (v1 APIs)."""

@@ -4,6 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from hushwire.actions.events import acting
 from hushwire.actions.feedback import FeedbackReports
 from hushwire.actions.idempotency import Idempotency
 from hushwire.actions.messages import Messages
@@ -19,6 +20,7 @@ from hushwire.api.wire import (
     Receive,
     Scope,
     Send,
+    create_body,
     created_json,
     encode,
     history_json,
@@ -27,6 +29,7 @@ from hushwire.api.wire import (
     read_body,
     request_id_header,
     respond,
+    respond_created,
 )
 from hushwire.clock import Clock
 from hushwire.domain.account import Account
@@ -82,14 +85,14 @@ class MessageResource:
         account_sid = path[len(PREFIX) : -len(COLLECTION)]
         account = self._auth.path_account(scope, account_sid, _CREATE)
         key = idempotency_key(scope["headers"])
-        form = parse_form(await read_body(receive), scope["headers"])
+        form = parse_form(await create_body(scope, receive), scope["headers"])
         if key is not None:
             await self._create_once(scope, send, account, form, key)
             return
         message, durable = self._outgoing.send(account, read_send(form, self._clock))
         body = created_json(message, account_sid, self._currency)
         await durable
-        await respond(send, 201, body, [request_id_header(scope)])
+        await respond_created(scope, send, body)
 
     async def _create_once(
         self, scope: Scope, send: Send, account: Account, form: Form, key: Private
@@ -161,7 +164,9 @@ class MessageResource:
 
     def _account(self, request: Request, permission: str) -> Account:
         sid = request.path_params["account_sid"]
-        return self._auth.path_account(request.scope, sid, permission)
+        caller, account = self._auth.path_caller(request.scope, sid, permission)
+        acting(caller, self._auth.address(request.scope))
+        return account
 
     def _find(self, request: Request, permission: str) -> tuple[Account, Message]:
         account = self._account(request, permission)

@@ -15,7 +15,8 @@ from hushwire.api.door import Door, answer, form_of, gone, not_found, one
 from hushwire.api.paging import page_json, read_asked, read_given
 from hushwire.api.wire import API_VERSION, Form, read_body
 from hushwire.domain.account import Account, Number
-from hushwire.domain.supply import Capabilities, NumberKind, kind_of
+from hushwire.domain.address import country_of
+from hushwire.domain.supply import NumberKind, capabilities_of, kind_of
 from hushwire.errors import Refusal
 
 MPS_MIN: Final = 0.001
@@ -93,6 +94,7 @@ class NumberResource:
             _settings(form),
         )  # fmt: skip
         number = self._numbers.buy(caller, account, order)
+        self._door.tell_idle(account, form, WITHOUT_EFFECT)
         return answer(201, number_json(number, account.sid))
 
     async def fetch(self, request: Request) -> Response:
@@ -106,6 +108,7 @@ class NumberResource:
         number = self._find(request, account)
         heir = one(form, "AccountSid") or ""
         number = self._numbers.update(caller, number, _settings(form), heir)
+        self._door.tell_idle(account, form, WITHOUT_EFFECT)
         return answer(200, number_json(number, self._numbers.owner(number).sid))
 
     async def delete(self, request: Request) -> Response:
@@ -159,7 +162,7 @@ def number_json(number: Number, account_sid: str) -> dict[str, object]:
         "api_version": API_VERSION,
         "beta": False,
         "bundle_sid": None,
-        "capabilities": asdict(Capabilities()),
+        "capabilities": asdict(capabilities_of(country_of(number.phone))),
         "date_created": rfc2822(number.created_ms),
         "date_updated": rfc2822(number.updated_ms),
         "emergency_address_sid": None,

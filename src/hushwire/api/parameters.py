@@ -8,6 +8,7 @@ that is not in the table is unknown and ignored, as Twilio does.
 from typing import Final, NoReturn
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from hushwire.actions.messages import VALIDITY_MAX_S, Particulars, SendMessage
 from hushwire.api.values import (
@@ -134,26 +135,35 @@ def read_send(form: Form, clock: Clock) -> SendMessage:
         form = _service_named(form)  # W11
         get, from_ = form.get, None
     special = from_ is None or not from_[0].startswith("+")  # not a number, perhaps
+    plain = True
     for name, values in form.items():
         if name not in _PLAIN or len(values) > 1:
+            plain = False
             _check(name, values)
             special |= name in _PARTICULAR
     to, body, callback = get("To"), get("Body"), get("StatusCallback")
     particulars = _particulars(form, clock.now_ms()) if special else None
     if to is not None and (":" in to[0] or (from_ is not None and ":" in from_[0])):
         _refuse_channel(to[0], from_[0] if from_ is not None else None)
-    content, address = get("ContentRetention"), get("AddressRetention")
-    return SendMessage(
-        to=Private(to[0]) if to is not None else None,
-        from_=Private(from_[0]) if from_ is not None else None,
-        body=Private(body[0]) if body is not None else None,
-        status_callback=Private(callback[0]) if callback is not None else None,
+    wanted = SendMessage(
+        Private(to[0]) if to is not None else None,
+        Private(from_[0]) if from_ is not None else None,
+        Private(body[0]) if body is not None else None,
+        Private(callback[0]) if callback is not None else None,
+        particulars=particulars,
+    )
+    return wanted if plain else _with_options(wanted, form)
+
+
+def _with_options(wanted: SendMessage, form: Form) -> SendMessage:
+    """With what not every form has."""
+    return replace(
+        wanted,
         validity_s=int(form["ValidityPeriod"][0]) if "ValidityPeriod" in form else None,
         provide_feedback="ProvideFeedback" in form and is_true(form["ProvideFeedback"][0]),
         smart_encoded=is_true(form["SmartEncoded"][0]) if "SmartEncoded" in form else None,
-        content_retention=content[0] if content is not None else None,
-        address_retention=address[0] if address is not None else None,
-        particulars=particulars,
+        content_retention=_one(form, "ContentRetention"),
+        address_retention=_one(form, "AddressRetention"),
         media_urls=tuple(map(Private, form["MediaUrl"])) if "MediaUrl" in form else (),
         as_mms="SendAsMms" in form and is_true(form["SendAsMms"][0]),
     )

@@ -39,6 +39,7 @@ SETTINGS: Final = {
     "ScanMessageContent": words("scan_message_content", get_args(Scan)),
     "SynchronousValidation": switch("synchronous_validation"),
 }
+IDLE: Final = frozenset({"ScanMessageContent", "SynchronousValidation"})  # reserved by Twilio
 _LINKS: Final = {
     "phone_numbers": "PhoneNumbers", "short_codes": "ShortCodes", "alpha_senders": "AlphaSenders",
     "messages": "Messages", "us_app_to_person": "Compliance/Usa2p",
@@ -81,6 +82,7 @@ class ServiceResource:
         if name is None:
             raise Refusal("parameter_required", parameter="FriendlyName")
         service = self._services.create(account, name, read_settings(form, SETTINGS))
+        self._door.tell_idle(account, form, IDLE)
         return answer(201, self._json(request, account, service))
 
     async def _one(self, request: Request) -> Response:
@@ -98,6 +100,7 @@ class ServiceResource:
         form = await form_of(request, keep_empty=True)
         account, service = self._find(request, _UPDATE)
         service = self._services.update(service, read_settings(form, SETTINGS))
+        self._door.tell_idle(account, form, IDLE)
         return answer(200, self._json(request, account, service))
 
     def _find(self, request: Request, permission: str) -> tuple[Account, Service]:

@@ -71,6 +71,7 @@ class ShortCodeResource:
         form = await form_of(request, keep_empty=True)
         _, account, code = self._find(request, _UPDATE)
         code = self._short_codes.update(code, read_settings(form, SETTINGS))
+        self._door.tell_idle(account, form, WITHOUT_EFFECT)
         return answer(200, short_code_json(code, account.sid))
 
     async def register(self, request: Request) -> Response:

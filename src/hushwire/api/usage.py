@@ -12,7 +12,7 @@ from hushwire.actions.usage import Usage, UsageRecord
 from hushwire.api.door import Door, answer
 from hushwire.api.paging import page_json, read_asked, read_given
 from hushwire.api.values import is_boolean, is_true
-from hushwire.api.wire import API_VERSION
+from hushwire.api.wire import API_VERSION, CURRENCY
 from hushwire.clock import Clock
 from hushwire.domain.account import Account
 from hushwire.domain.usage import (
@@ -36,13 +36,13 @@ _LINKS: Final = {
     "all_time": "AllTime", "daily": "Daily", "last_month": "LastMonth", "monthly": "Monthly",
     "this_month": "ThisMonth", "today": "Today", "yearly": "Yearly", "yesterday": "Yesterday",
 }  # fmt: skip
-_UNIT: Final = "usd"
 
 
 class UsageResource:
-    """Twilio's UsageRecords, spoken to the actions."""
+    """Twilio's UsageRecords, spoken to the actions. `currency`: of all prices, ISO 4217."""
 
-    def __init__(self, usage: Usage, door: Door, clock: Clock) -> None:
+    def __init__(self, usage: Usage, door: Door, clock: Clock, currency: str = CURRENCY) -> None:
+        self._unit = currency.lower()  # as Twilio shows it here, and only here
         self._usage = usage
         self._door = door
         self._clock = clock
@@ -100,20 +100,20 @@ class UsageResource:
             "description": CATEGORIES.get(record.category, record.category),
             "end_date": f"{record.end}",
             "price": _money(record.used.price),
-            "price_unit": _UNIT,
+            "price_unit": self._unit,
             "start_date": f"{record.start}",
             "subresource_uris": {
                 name: f"{base}/{rest}.json?{urlencode(of)}" for name, rest in _LINKS.items()
             },
             "uri": f"{base}{'/' if view else ''}{view}.json?{urlencode(span)}",
-            **_counts(record.category, record.used),
+            **_counts(record.category, record.used, self._unit),
         }
 
 
-def _counts(category: str, used: Sum) -> dict[str, object]:
+def _counts(category: str, used: Sum, unit: str) -> dict[str, object]:
     """How much, in which units. The total is money alone."""
     if category == TOTAL:
-        money = {"usage": _money(used.price), "usage_unit": _UNIT}
+        money = {"usage": _money(used.price), "usage_unit": unit}
         return {"count": None, "count_unit": None, **money}
     return {
         "count": str(used.count),

@@ -6,7 +6,7 @@ Twilio's spelling lives in `api/` only. Everything here is on the hot path.
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import unquote_to_bytes
 
 import msgspec
@@ -24,12 +24,12 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 Form = dict[str, list[str]]
-Field = tuple[str, str, str]  # name, what stands between, value
 
 REQUEST_ID: Final = "request_id"  # where the application keeps it in the scope
 REQUEST_ID_HEADER: Final = b"twilio-request-id"
 API_VERSION: Final = "2010-04-01"
 CURRENCY: Final = "USD"  # of prices, while there is no table of rates
+WHOLE: Final = "hushwire.whole"  # where the scope has a `Whole`, if it came in one piece
 BODY_BYTES_MAX: Final = 65_536  # of a request
 FIELDS_MAX: Final = 200
 
@@ -41,10 +41,40 @@ _FIELD_NAME = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 
+_QUEUED: Final = Status.QUEUED  # to look a member up costs more than a call
 _UNUSUAL: Final = (b"--", b"{", b"[")  # how multipart begins, and JSON
 _PLAIN_ESCAPES: Final = (("%2B", "+"), ("%2C", ","), ("%2F", "/"), ("%3A", ":"), ("%20", " "))
 
+_CREATED: Final = (
+    b"HTTP/1.1 201 Created\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
+    + REQUEST_ID_HEADER
+    + b": %s\r\n\r\n%s"
+)
+
 encode = msgspec.json.Encoder().encode
+
+
+class Whole(Protocol):
+    """The connection of a request that came in one piece (`listening`)."""
+
+    def whole_body(self) -> bytes:
+        """The request's body, while it begins."""
+        ...
+
+    def answer_whole(self, scope: object, answer: bytes) -> bool:
+        """Write an answer from its status line to its last byte; False: it must go by `send`."""
+        ...
+
+
+async def create_body(scope: Scope, receive: Receive) -> bytes:
+    """`read_body`, of a request that most likely came in one piece."""
+    whole: Whole | None = scope.get(WHOLE)
+    if whole is None:
+        return await read_body(receive)
+    body = whole.whole_body()
+    if len(body) > BODY_BYTES_MAX:
+        raise Refusal("entity_too_large")
+    return body
 
 
 async def read_body(receive: Receive) -> bytes:
@@ -69,37 +99,35 @@ def parse_form(body: bytes, headers: Headers, *, keep_empty: bool = False) -> Fo
     """
     boundary = _boundary(body, headers) if body.startswith(_UNUSUAL) else None
     try:
-        fields = _url_encoded(body) if boundary is None else _multipart(body, boundary)
+        if boundary is None:
+            return _url_encoded(body, keep_empty=keep_empty)
+        return _multipart(body, boundary, keep_empty=keep_empty)
     except UnicodeDecodeError:
         raise Refusal("malformed_request") from None
+
+
+def _url_encoded(body: bytes, *, keep_empty: bool) -> Form:
+    text = body.decode().replace("+", " ")
+    # The escapes of numbers, URLs and plain sentences, replaced all at once: what they stand
+    # for neither ends a field nor makes another escape. Only the others need a decoder.
+    for escape, char in _PLAIN_ESCAPES:
+        if "%" not in text:
+            break
+        text = text.replace(escape, char)
+    pairs = text.split("&")
+    if len(pairs) > FIELDS_MAX:
+        raise Refusal("malformed_request")
     form: Form = {}
-    for name, _, value in fields:
+    for pair in pairs:
+        name, _, value = pair.partition("=")
+        if "%" in pair:
+            name, value = unquote_to_bytes(name).decode(), unquote_to_bytes(value).decode()
         if value or keep_empty:
             if name in form:
                 form[name].append(value)
             else:
                 form[name] = [value]
     return form
-
-
-def _url_encoded(body: bytes) -> list[Field]:
-    text = body.decode().replace("+", " ")
-    if "%" in text:
-        # The escapes of numbers, URLs and plain sentences, replaced all at once: what they stand
-        # for neither ends a field nor makes another escape. Only the others need a decoder.
-        for escape, char in _PLAIN_ESCAPES:
-            text = text.replace(escape, char)
-    pairs = text.split("&")
-    if len(pairs) > FIELDS_MAX:
-        raise Refusal("malformed_request")
-    if "%" in text:
-        return [_unquoted(pair) if "%" in pair else pair.partition("=") for pair in pairs]
-    return [pair.partition("=") for pair in pairs]
-
-
-def _unquoted(pair: str) -> Field:
-    name, equals, value = pair.partition("=")
-    return unquote_to_bytes(name).decode(), equals, unquote_to_bytes(value).decode()
 
 
 def _boundary(body: bytes, headers: Headers) -> bytes | None:
@@ -119,8 +147,8 @@ def _boundary(body: bytes, headers: Headers) -> bytes | None:
     return found[1] if found is not None else None
 
 
-def _multipart(body: bytes, boundary: bytes) -> list[Field]:
-    fields: list[Field] = []
+def _multipart(body: bytes, boundary: bytes, *, keep_empty: bool) -> Form:
+    form: Form = {}
     parts = (b"\r\n" + body).split(b"\r\n--" + boundary, FIELDS_MAX)
     if parts[0] or not parts[-1].startswith(b"--"):
         raise Refusal("malformed_request")
@@ -129,8 +157,9 @@ def _multipart(body: bytes, boundary: bytes) -> list[Field]:
         name = _FIELD_NAME.search(head)
         if not blank or name is None:
             raise Refusal("malformed_request")
-        fields.append((name[1].decode(), "=", value.decode()))
-    return fields
+        if value or keep_empty:
+            form.setdefault(name[1].decode(), []).append(value.decode())
+    return form
 
 
 def created_json(message: Message, account_sid: str, currency: str = CURRENCY) -> bytes:
@@ -140,7 +169,7 @@ def created_json(message: Message, account_sid: str, currency: str = CURRENCY) -
     through an encoder.
     """
     if (
-        message.status is not Status.QUEUED
+        message.status is not _QUEUED
         or message.service is not None
         or message.extras is not None
         or message.media
@@ -254,6 +283,15 @@ async def respond(send: Send, status: int, body: bytes, headers: Headers) -> Non
         }
     )
     await send({"type": "http.response.body", "body": body})
+
+
+async def respond_created(scope: Scope, send: Send, body: bytes) -> None:
+    """The 201 of a create: at once where the connection can, else by `send`."""
+    whole: Whole | None = scope.get(WHOLE)
+    if whole is None or not whole.answer_whole(
+        scope, _CREATED % (len(body), scope[REQUEST_ID], body)
+    ):
+        await respond(send, 201, body, [request_id_header(scope)])
 
 
 def request_id_header(scope: Scope) -> tuple[bytes, bytes]:

@@ -55,6 +55,7 @@ class Behaviour(StrEnum):
     FILTERED = "filtered"
     SLOW = "slow"  # the receipt comes after 30 s
     SILENT = "silent"  # delivered, but no receipt ever comes
+    NO_SHORT_CODES = "no_short_codes"  # its carrier takes nothing from short codes
 
 
 ERROR_CODES: Final = {
@@ -64,6 +65,7 @@ ERROR_CODES: Final = {
     Behaviour.LANDLINE: 30006,
     Behaviour.FILTERED: 30007,
 }
+NO_SHORT_CODES_ERROR: Final = 30005
 
 
 class ScreenMessage(Struct, frozen=True):
@@ -208,6 +210,8 @@ class Simulator:
                 due_ms = now_ms + SLOW_MS
             elif behaviour is Behaviour.SILENT:
                 due_ms = NEVER
+            elif behaviour is Behaviour.NO_SHORT_CODES and submission.from_.reveal().isdigit():
+                error_code = NO_SHORT_CODES_ERROR
         return Due(due_ms, self._number, submission.reference, error_code)
 
     def _show(self, submission: Submission, now_ms: int) -> None:
@@ -260,12 +264,9 @@ class Simulator:
 
 
 def _receipt(due: Due) -> Receipt:
+    due_ms, _, reference, error_code = due
     return Receipt(
-        carrier_ref=due.carrier_ref,
-        reference=due.reference,
-        delivered=due.error_code is None,
-        error_code=due.error_code,
-        done_date=_done_date(due.due_ms // 60_000),
+        due.carrier_ref, reference, error_code is None, error_code, _done_date(due_ms // 60_000)
     )
 
 

@@ -92,9 +92,13 @@ class Connection:
     def post(self, path: str, **form: str) -> Record:
         return self._ask("POST", self.account(path), form=form)
 
-    def post_json(self, path: str, content: Mapping[str, str]) -> Record:
+    def post_json(self, path: str, content: Mapping[str, object]) -> Record:
         """POST to `path`, from the root."""
         return self._ask("POST", path, content=content)
+
+    def put_json(self, path: str, content: Mapping[str, object]) -> Record:
+        """PUT to `path`, from the root."""
+        return self._ask("PUT", path, content=content)
 
     def delete(self, path: str) -> None:
         self._ask("DELETE", self.account(path))
@@ -132,7 +136,7 @@ class Connection:
 
     def _ask(
         self, method: str, path: str, *, query: Mapping[str, str] | None = None,
-        form: Mapping[str, str] | None = None, content: Mapping[str, str] | None = None,
+        form: Mapping[str, str] | None = None, content: Mapping[str, object] | None = None,
     ) -> Record:  # fmt: skip
         with self._errors():
             answer = self._http.request(

@@ -1,4 +1,4 @@
-"""`hushwire messages`: list, show, send, redact, delete."""
+"""`hushwire messages`: list, show, send, reveal, redact, delete."""
 
 import re
 import sys
@@ -8,6 +8,7 @@ from typing import Final
 
 import click
 
+from hushwire.cli.action_door import connection_option, run_through
 from hushwire.cli.connection import Connection, Record, connect, data_option, json_option
 from hushwire.cli.exits import Failed
 from hushwire.cli.output import print_json
@@ -54,7 +55,7 @@ class When(click.ParamType[str]):
 
 @click.group()
 def messages() -> None:
-    """List, show, send, redact and delete messages.
+    """List, show, send, reveal, redact and delete messages.
 
     \b
     Examples:
@@ -71,11 +72,12 @@ def messages() -> None:
 @click.option("--until", type=When(), help="Sent at or before, in the same forms")
 @click.option("--limit", type=click.IntRange(1), default=LIMIT, show_default=True, metavar="N")
 @show_numbers
+@connection_option
 @json_option
 @data_option
 def list_(
     to: str | None, from_: str | None, since: str | None, until: str | None, limit: int,
-    show_numbers: bool, as_json: bool, data: str | None,
+    show_numbers: bool, connection: str | None, as_json: bool, data: str | None,
 ) -> None:  # fmt: skip
     """List messages, newest first.
 
@@ -88,11 +90,16 @@ def list_(
       hushwire messages list --to +14155550123 --since 7d --show-numbers
       hushwire messages list --limit 1000 --json
     """
-    given = {"To": to, "From": from_, "DateSent>": since, "DateSent<": until}
-    query = {name: value for name, value in given.items() if value is not None}
-    with connect(data) as server:
-        path = server.account("/Messages.json")
-        found = list(server.pages(path, "messages", limit, query))
+    if connection is not None:
+        asked = {"to": to, "from": from_, "date_sent_after": since, "date_sent_before": until}
+        listed = run_through(connection, "list_messages", {**asked, "limit": limit}, data)
+        found: list[Record] = listed["messages"]
+    else:
+        given = {"To": to, "From": from_, "DateSent>": since, "DateSent<": until}
+        query = {name: value for name, value in given.items() if value is not None}
+        with connect(data) as server:
+            path = server.account("/Messages.json")
+            found = list(server.pages(path, "messages", limit, query))
     if as_json:
         print_json(found)
         return
@@ -102,28 +109,42 @@ def list_(
 @messages.command()
 @click.argument("sid")
 @show_numbers
+@connection_option
 @json_option
 @data_option
-def show(sid: str, show_numbers: bool, as_json: bool, data: str | None) -> None:
-    """Show one message with its whole body and what happened to it.
+def show(
+    sid: str, show_numbers: bool, connection: str | None, as_json: bool, data: str | None
+) -> None:
+    """Show one message with its whole body, what happened to it, and what still holds what.
+
+    A hold keeps a part of it alive. It ends at the time that is shown, or before. What happened,
+    and holds, are known of messages of this server alone.
 
     \b
     Examples:
       hushwire messages show SM0123…
       hushwire messages show SM0123… --json
     """
+    if connection is not None:
+        message = run_through(connection, "retrieve_message", {"sid": sid}, data)
+        if as_json:
+            print_json(message)
+        else:
+            _card(message, show_numbers=show_numbers)
+        return
     with connect(data) as server:
         message = server.get(_path(sid))
         if as_json:
             print_json(message)
             return
-        lived = server.ask(f"/hushwire/v1/accounts/{server.account_sid}/messages/{sid}/history")
+        own = f"/hushwire/v1/accounts/{server.account_sid}/messages/{sid}"
+        lived, kept = server.ask(f"{own}/history"), server.ask(f"{own}/holds")
     changes = [
         f"{change['at']}  {change['fact']}"
         + (f" {change['error_code']}" if change["error_code"] else "")
         for change in lived["history"]
     ]
-    _card(message, show_numbers=show_numbers, history="\n".join(changes))
+    _card(message, show_numbers=show_numbers, history="\n".join(changes), kept=kept)
 
 
 @messages.command()
@@ -131,11 +152,12 @@ def show(sid: str, show_numbers: bool, as_json: bool, data: str | None) -> None:
 @click.option("--from", "from_", metavar="NUMBER", help="A number of yours, if you own several")
 @click.option("--body", required=True, metavar="TEXT", help="The text; - reads standard input")
 @click.option("--status-callback", metavar="URL", help="Called when the status changes")
+@connection_option
 @json_option
 @data_option
 def send(
-    to: str, from_: str | None, body: str, status_callback: str | None, as_json: bool,
-    data: str | None,
+    to: str, from_: str | None, body: str, status_callback: str | None, connection: str | None,
+    as_json: bool, data: str | None,
 ) -> None:  # fmt: skip
     """Send a message. It is queued when the command ends; `hushwire tail` follows it.
 
@@ -147,11 +169,15 @@ def send(
       echo "Your code is 4711" | hushwire messages send --to +14155550123 --body -
     """
     text = sys.stdin.read().rstrip("\n") if body == "-" else body
-    form = {"To": to, "Body": text}
-    if status_callback is not None:
-        form["StatusCallback"] = status_callback
-    with connect(data) as server:
-        message = server.post("/Messages.json", **form, From=from_ or _only_number(server))
+    if connection is not None:
+        given = {"to": to, "from": from_, "body": text, "status_callback": status_callback}
+        message = run_through(connection, "send_message", given, data)
+    else:
+        form = {"To": to, "Body": text}
+        if status_callback is not None:
+            form["StatusCallback"] = status_callback
+        with connect(data) as server:
+            message = server.post("/Messages.json", **form, From=from_ or _only_number(server))
     if as_json:
         print_json(message)
     else:
@@ -160,17 +186,56 @@ def send(
 
 @messages.command()
 @click.argument("sid")
+@click.option("--reason", required=True, metavar="TEXT", help="Why; - reads standard input")
 @json_option
 @data_option
-def redact(sid: str, as_json: bool, data: str | None) -> None:
+def reveal(sid: str, reason: str, as_json: bool, data: str | None) -> None:
+    """Show what lives of a message, body and numbers, for a reason, on the record.
+
+    The audit log names the message, who asked and when, before anything is shown. The reason,
+    up to 200 characters, is sealed and kept for 30 days.
+
+    \b
+    Examples:
+      hushwire messages reveal SM0123… --reason "Complaint 4711"
+      echo "Complaint 4711" | hushwire messages reveal SM0123… --reason -
+    """
+    text = sys.stdin.read().strip() if reason == "-" else reason
+    _path(sid)
+    with connect(data) as server:
+        path = f"/hushwire/v1/accounts/{server.account_sid}/messages/{sid}/reveal"
+        found = server.post_json(path, {"reason": text})
+    if as_json:
+        print_json(found)
+        return
+    media = found["media"]
+    print_card([
+        ("sid", found["sid"]),
+        ("from", found["from"] or "(forgotten)"),
+        ("to", found["to"] or "(forgotten)"),
+        ("body", "(forgotten)" if found["body"] is None else found["body"]),
+        ("media", "(forgotten)" if media is None else "\n".join(m["uri"] for m in media) or None),
+        ("forgotten", found["forgotten_at"]),
+    ])  # fmt: skip
+
+
+@messages.command()
+@click.argument("sid")
+@connection_option
+@json_option
+@data_option
+def redact(sid: str, connection: str | None, as_json: bool, data: str | None) -> None:
     """Forget the body of a finished message. It cannot be brought back; the rest stays.
 
     \b
     Examples:
       hushwire messages redact SM0123…
     """
-    with connect(data) as server:
-        message = server.post(_path(sid), Body="")
+    if connection is not None:
+        message = run_through(connection, "redact_message", {"sid": sid}, data)
+    else:
+        with connect(data) as server:
+            message = server.post(_path(sid), Body="")
     if as_json:
         print_json(message)
     else:
@@ -180,9 +245,10 @@ def redact(sid: str, as_json: bool, data: str | None) -> None:
 @messages.command()
 @click.argument("sid")
 @click.option("--yes", is_flag=True, help="Do not ask")
+@connection_option
 @json_option
 @data_option
-def delete(sid: str, yes: bool, as_json: bool, data: str | None) -> None:
+def delete(sid: str, yes: bool, connection: str | None, as_json: bool, data: str | None) -> None:
     """Forget a finished message altogether. It cannot be brought back.
 
     \b
@@ -190,10 +256,13 @@ def delete(sid: str, yes: bool, as_json: bool, data: str | None) -> None:
       hushwire messages delete SM0123…
       hushwire messages delete SM0123… --yes
     """
-    with connect(data) as server:
-        if not yes:
-            click.confirm(f"Forget message {sid} for ever?", abort=True, err=True)
-        server.delete(_path(sid))
+    if not yes:
+        click.confirm(f"Forget message {sid} for ever?", abort=True, err=True)
+    if connection is not None:
+        run_through(connection, "delete_message", {"sid": sid}, data)
+    else:
+        with connect(data) as server:
+            server.delete(_path(sid))
     if as_json:
         print_json({"sid": sid, "deleted": True})
     else:
@@ -232,8 +301,15 @@ def _table(found: Sequence[Record], *, show_numbers: bool, wide: bool) -> None:
     print_table(("sid", "UTC", "status", "from → to" if wide else "with", "body"), rows)
 
 
-def _card(message: Record, *, show_numbers: bool, history: str) -> None:
-    code = message["error_code"]
+def _card(
+    message: Record, *, show_numbers: bool, history: str | None = None, kept: Record | None = None
+) -> None:
+    code, kept = message["error_code"], kept or {"holds": [], "forgotten": []}
+    held = [
+        f"{row['part']}  until {row['until'] or 'it is lifted'}: {row['reason']}"
+        for row in kept["holds"]
+    ]
+    gone = [f"{row['part']}  {row['at'] or ''}".rstrip() for row in kept["forgotten"]]
     print_card([
         ("sid", message["sid"]),
         ("status", status_text(message["status"], code)),
@@ -246,4 +322,6 @@ def _card(message: Record, *, show_numbers: bool, history: str) -> None:
         ("sent", moment(message["date_sent"])),
         ("body", message["body"] or "(forgotten or empty)"),
         ("history", history),
+        ("held", "\n".join(held) or None),
+        ("forgotten", "\n".join(gone) or None),
     ])  # fmt: skip

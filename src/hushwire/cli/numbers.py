@@ -2,6 +2,7 @@
 
 import click
 
+from hushwire.cli.action_door import connection_option, run_through
 from hushwire.cli.connection import Connection, Record, connect, data_option, json_option
 from hushwire.cli.exits import Failed
 from hushwire.cli.output import print_json
@@ -26,9 +27,10 @@ def numbers() -> None:
 
 @numbers.command("list")
 @click.option("--limit", type=click.IntRange(1), default=LIMIT, show_default=True, metavar="N")
+@connection_option
 @json_option
 @data_option
-def list_(limit: int, as_json: bool, data: str | None) -> None:
+def list_(limit: int, connection: str | None, as_json: bool, data: str | None) -> None:
     """List your numbers. They are yours, so they are not masked.
 
     \b
@@ -36,8 +38,11 @@ def list_(limit: int, as_json: bool, data: str | None) -> None:
       hushwire numbers list
       hushwire numbers list --json
     """
-    with connect(data) as server:
-        found = list(server.pages(server.account(_PATH), _KEY, limit, {}))
+    if connection is not None:
+        found: list[Record] = run_through(connection, "list_numbers", {"limit": limit}, data)[_KEY]
+    else:
+        with connect(data) as server:
+            found = list(server.pages(server.account(_PATH), _KEY, limit, {}))
     if as_json:
         print_json(found)
         return

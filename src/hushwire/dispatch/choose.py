@@ -7,7 +7,7 @@ sent; a crash before it leaves the message waiting, and it is chosen anew.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -16,8 +16,8 @@ from msgspec.structs import replace
 from hushwire.actions.outgoing import recipient_of
 from hushwire.actions.services import Services
 from hushwire.clock import Clock
+from hushwire.domain.fallback import ends_ms, first_failure
 from hushwire.domain.message import (
-    RECOVERY_MS,
     UNKNOWN_ERROR,
     WAITING,
     Change,
@@ -59,8 +59,10 @@ class Chooser:
     def __init__(
         self, store: Store, services: Services, sticky: StickySenders, scheduled: ScheduledCounts,
         clock: Clock, *, obstacle: Callable[[Message], int | None],
-        drained: Callable[[TaskKind, int], None], recovery_ms: int = RECOVERY_MS,
+        drained: Callable[[TaskKind, int], None],
+        used: Callable[[Sequence[Message], int], None] = lambda messages, now_ms: None,
     ) -> None:  # fmt: skip
+        """`used` counts messages, with the time, once: when they have their first sender."""
         self._store = store
         self._services = services
         self._sticky = sticky
@@ -68,7 +70,8 @@ class Chooser:
         self._clock = clock
         self._obstacle: Final = obstacle  # the error code of what may not be sent from there
         self._drained: Final = drained
-        self._recovery_ms = recovery_ms
+        self._used: Final = used
+        self._windows = store.accounts.windows
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[int] = deque()
         self._pools: dict[str, _Pool] = {}
@@ -114,13 +117,17 @@ class Chooser:
             message = self._store.latest(self._waiting.popleft())
             if message is None or message.status not in WAITING:
                 continue  # it was canceled meanwhile
-            change = advance(message, self._fact(message, now_ms, known), now_ms, self._recovery_ms)
+            if message.attempt:  # its short code failed: the sender is to be written anew
+                message = replace(message, from_=None)
+            fact, windows = self._fact(message, now_ms, known), self._windows[message.account_id]
+            change = advance(message, fact, now_ms, windows)
             if change is not None:
                 changes.append(change)
                 if message.status is Status.SCHEDULED:
                     self._scheduled.remove(message.account_id)
         if changes:
             self._remember(known, now_ms)
+            self._used([c.after for c in changes if c.after and _is_first(c.after)], now_ms)
             self._store.record(changes)
         if self._waiting:
             self._kick()
@@ -129,7 +136,7 @@ class Chooser:
 
     def _fact(self, message: Message, now_ms: int, known: dict[Known, str]) -> Fact:
         """What becomes of a message: it is sent from there, then; or why it is not sent."""
-        if message.expires_ms <= now_ms:
+        if ends_ms(message.expires_ms, message.sent_ms) <= now_ms:
             return _EXPIRED
         if message.to is None or message.body is None:
             return _NOTHING_TO_SEND
@@ -138,8 +145,9 @@ class Chooser:
             return _NO_SERVICE
         person: Known = (message.account_id, service.sid, message.to.reveal())
         found = self._choose(message, service, person, now_ms)
-        if isinstance(found, NoSender):
-            return Fact("refused", error_code=found.error_code)
+        if isinstance(found, NoSender):  # after a short code's failure, that is what counts
+            error_code = first_failure(message.history) or found.error_code
+            return Fact("refused", error_code=error_code)
         address = found.sender.address
         error_code = self._obstacle(replace(message, from_=Private(address)))
         if error_code is not None:
@@ -161,6 +169,7 @@ class Chooser:
             sticky=self._sid_known_to(person, pool, now_ms) if settings.sticky_sender else None,
             area_code_geomatch=settings.area_code_geomatch,
             mms_converter=settings.mms_converter,
+            long_code_only=message.attempt > 0,
         )
         senders = [self._loaded(sender, place, now_ms) for place, sender in enumerate(pool.senders)]
         found = choose(senders, recipient_of(person[2]), options)
@@ -210,3 +219,8 @@ class Chooser:
         for person, sender in known.items():
             if self._fresh.get(person) == sender:
                 del self._fresh[person]
+
+
+def _is_first(after: Message) -> bool:
+    """Has it its first sender, not the second of a fallback, and not none?"""
+    return after.status is Status.QUEUED and not after.attempt

@@ -9,15 +9,19 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from msgspec.structs import replace
+
 from hushwire.actions.downloads import Downloads, Trouble
 from hushwire.clock import Clock
 from hushwire.domain.backoff import retry_ms
 from hushwire.domain.extras import extras_of
-from hushwire.domain.message import RECOVERY_MS, UNKNOWN_ERROR, Fact, Message, Status, advance
+from hushwire.domain.holds import Part, look_again_ms, unneeded
+from hushwire.domain.message import UNKNOWN_ERROR, Fact, Message, Status, advance
 from hushwire.domain.task import Task, TaskKind
 from hushwire.errors import Unavailable
 from hushwire.faults import reach
 from hushwire.observe import Journal
+from hushwire.store.custodian import Custodian
 from hushwire.store.media import MediaTable, SealedFile
 from hushwire.store.store import Store
 
@@ -25,6 +29,7 @@ AT_ONCE: Final = 16  # messages whose media are fetched; each holds 5 MB at most
 OF_A_LANE: Final = 4
 TRIES: Final = 3  # of a server that may be back in a moment
 
+_MEDIA: Final[frozenset[Part]] = frozenset({"media"})
 _FETCHED: Final = Fact("fetched")
 _EXPIRED: Final = Fact("expired")
 _NOTHING_TO_SEND: Final = Fact("refused", error_code=UNKNOWN_ERROR)  # its content is gone
@@ -36,7 +41,6 @@ class Fetcher:
     def __init__(
         self, store: Store, media: MediaTable, downloads: Downloads, clock: Clock,
         journal: Journal, *, drained: Callable[[TaskKind, int], None],
-        recovery_ms: int = RECOVERY_MS,
     ) -> None:  # fmt: skip
         self._store = store
         self._media = media
@@ -44,7 +48,7 @@ class Fetcher:
         self._clock = clock
         self._journal = journal
         self._drained: Final = drained
-        self._recovery_ms = recovery_ms
+        self._windows = store.accounts.windows
         self._loop = asyncio.get_running_loop()
         self._open: dict[asyncio.Task[None], int] = {}  # with the lane of each
         self._full: set[int] = set()  # lanes that were told there is no room
@@ -117,7 +121,7 @@ class Fetcher:
         self._end(message, _FETCHED)
 
     def _end(self, message: Message, fact: Fact) -> None:
-        change = advance(message, fact, self._clock.now_ms(), self._recovery_ms)
+        change = advance(message, fact, self._clock.now_ms(), self._windows[message.account_id])
         assert change is not None, "a queued message hears of its media"
         self._store.record((change,))
 
@@ -144,11 +148,18 @@ class Fetcher:
 
 
 class MediaHolds:
-    """Worker for MEDIA tasks: the hold on the media of a message ends."""
+    """Worker for MEDIA tasks: the hold on the media of a message ends.
 
-    def __init__(self, store: Store, media: MediaTable) -> None:
+    Whether another still keeps them, the table of holds says: that no webhook has taken the
+    message, or that a long code may have to try.
+    """
+
+    def __init__(self, store: Store, media: MediaTable, custodian: Custodian, clock: Clock) -> None:
         self._store = store
         self._media = media
+        self._custodian = custodian
+        self._clock = clock
+        self._windows = store.accounts.windows
 
     def room(self, lane: int) -> int:
         return 1_000
@@ -157,5 +168,13 @@ class MediaHolds:
         return  # nothing is held here
 
     def feed(self, task: Task, message: Message) -> None:
-        self._media.forget(self._media.of(message.key))
+        now_ms, windows = self._clock.now_ms(), self._windows[message.account_id]
+        # Without their kind: when this task is due, their own hold is over.
+        custody = replace(self._custodian.custody(message), alive=_MEDIA)
+        again_ms = look_again_ms(custody, now_ms, windows)
+        if unneeded(custody, now_ms, windows) >= _MEDIA:
+            self._media.forget(self._media.of(message.key))
+        elif again_ms is not None:
+            self._store.set_aside([replace(task, due_ms=again_ms, held=False)])
+            return
         self._store.drop([task])

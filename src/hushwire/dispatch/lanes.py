@@ -50,7 +50,7 @@ class Lanes:
     def room(self, kind: TaskKind, lane: int) -> int:
         worker = self.workers.get(kind)
         if worker is None:
-            return 1  # an ATTEMPT waits for nobody
+            return 1  # nobody does that here: it is not to be claimed
         where = (kind, lane)
         if where == self._claimed or (where in self._due and self._is_due(self._due[where])):
             return 0  # what waits in the table goes first
@@ -121,7 +121,7 @@ class Lanes:
                 return
 
     def _feed(self, worker: Worker, tasks: list[Task]) -> None:
-        messages = self._store.load([task.record for task in tasks])
+        messages = self._store.load([task.record for task in tasks], withheld=True)
         orphans: list[Task] = []
         for task in tasks:
             message = messages.get(task.record)

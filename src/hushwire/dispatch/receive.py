@@ -11,7 +11,8 @@ from msgspec.structs import replace
 from hushwire.actions.prices import Prices
 from hushwire.carriers.base import Receipt
 from hushwire.clock import Clock
-from hushwire.domain.message import RECOVERY_MS, Change, Fact, Status, advance
+from hushwire.domain.fallback import first_failure
+from hushwire.domain.message import Change, Fact, Message, Status, advance
 from hushwire.observe import Metrics
 from hushwire.store.store import Store
 
@@ -20,14 +21,14 @@ class Receiver:
     """Turns receipts into facts, a batch at a time."""
 
     def __init__(
-        self, store: Store, clock: Clock, metrics: Metrics, recovery_ms: int = RECOVERY_MS,
+        self, store: Store, clock: Clock, metrics: Metrics,
         prices: Prices | None = None,
     ) -> None:  # fmt: skip
         self._prices = prices
         self._store = store
         self._clock = clock
         self._metrics = metrics
-        self._recovery_ms = recovery_ms
+        self._windows = store.accounts.windows
 
     def receipts(self, batch: Sequence[Receipt]) -> None:
         """Record what a batch of receipts changes."""
@@ -56,10 +57,13 @@ class Receiver:
             if message is None:
                 self._metrics.receipts["unknown"] += 1
                 continue
+            if self._is_of_the_first_try(message, receipt):
+                self._metrics.receipts["repeated"] += 1
+                continue
             fact = _fact(receipt)
             if self._prices is not None and message.status is Status.SENDING:
                 fact = replace(fact, price=self._prices.of(message))  # nothing else will say it
-            change = advance(message, fact, now_ms, self._recovery_ms)
+            change = advance(message, fact, now_ms, self._windows[message.account_id])
             if change is None:
                 self._metrics.receipts["repeated"] += 1
                 continue
@@ -69,6 +73,13 @@ class Receiver:
         if changes:
             self._metrics.receipts["applied"] += len(changes)
             self._store.record(changes)
+
+    def _is_of_the_first_try(self, message: Message, receipt: Receipt) -> bool:
+        """Did a long code take over since? Then a failure is the short code's, told again, unless
+        it has the carrier's id that is waited for."""
+        if receipt.delivered or message.attempt < 2 or first_failure(message.history) is None:
+            return False
+        return self._store.key_by_ref(receipt.carrier_ref) != message.key
 
 
 def _fact(receipt: Receipt) -> Fact:

@@ -18,10 +18,10 @@ from hushwire.dispatch.lanes import CLAIM
 from hushwire.dispatch.turns import Turns
 from hushwire.dispatch.wire_log import WireLog
 from hushwire.domain.backoff import retry_ms
+from hushwire.domain.fallback import ends_ms
 from hushwire.domain.media import as_link, takes_mms
 from hushwire.domain.message import (
     OPEN,
-    RECOVERY_MS,
     UNKNOWN_ERROR,
     Change,
     Fact,
@@ -56,7 +56,6 @@ class Dispatcher:
         memory: int,
         pace_ms: Callable[[Message], float],
         drained: Callable[[TaskKind, int], None],
-        recovery_ms: int = RECOVERY_MS,
         obstacle: Callable[[Message], int | None] = lambda message: None,
         prices: Prices | None = None,
         media: Callable[[Message], tuple[Private, ...]] = lambda message: (),
@@ -70,7 +69,7 @@ class Dispatcher:
         self._wire_log = wire_log
         self._metrics = metrics
         self._memory = memory
-        self._recovery_ms = recovery_ms
+        self._windows = store.accounts.windows
         self._pace_ms = pace_ms  # milliseconds this message occupies its sender; 0 is unpaced
         self._drained = drained
         self._loop = asyncio.get_running_loop()
@@ -167,7 +166,7 @@ class Dispatcher:
         latest = self._store.latest(message.key)
         if latest is None or latest.status not in OPEN:
             return None  # its receipt came, or it was deleted
-        if latest.expires_ms <= now_ms:
+        if ends_ms(latest.expires_ms, latest.sent_ms) <= now_ms:
             fact = _EXPIRED
         elif latest.body is None:
             fact = _NOTHING_TO_SEND
@@ -176,7 +175,7 @@ class Dispatcher:
             if error_code is None:
                 return latest
             fact = Fact("refused", error_code=error_code)
-        change = advance(latest, fact, now_ms, self._recovery_ms)
+        change = advance(latest, fact, now_ms, self._windows[latest.account_id])
         if change is not None:
             self._ended.append(change)
         return None
@@ -211,7 +210,7 @@ class Dispatcher:
             fact = _fact(message, outcome, now_ms)
             if self._prices is not None and isinstance(outcome, Accepted):
                 fact = replace(fact, price=self._prices.of(message))
-            change = advance(message, fact, now_ms, self._recovery_ms)
+            change = advance(message, fact, now_ms, self._windows[message.account_id])
             if change is not None:
                 changes.append(change)
                 if fact.price is not None and self._prices is not None:

@@ -5,13 +5,19 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from hushwire.domain.privacy import Privacy
+from hushwire.domain.retention import Retention
 from hushwire.errors import Refusal
 from hushwire.private import Private
 
 AccountStatus = Literal["active", "suspended", "closed"]
 KeyKind = Literal["standard", "main", "restricted"]
 
-IAM: Final = "twilio/iam/"  # permissions on accounts and keys: not for a standard key
+IAM: Final = "twilio/iam/"  # permissions on accounts and keys
+REVEAL: Final = "hushwire/messages/reveal"
+VAULT_KEYS: Final = "hushwire/vault-keys/"
+# What a standard key does not allow.
+NOT_STANDARD: Final = (IAM, REVEAL, "hushwire/audit/", VAULT_KEYS)
 QUEUE_MS: Final = 36_000_000  # a sender's queue holds ten hours of its pace (section 10)
 
 
@@ -27,6 +33,8 @@ class Account(Struct, frozen=True):
     created_ms: int
     updated_ms: int
     secondary_token: Private | None = None  # as good as the first, until promoted or deleted
+    privacy: Privacy = Privacy()
+    retention: Retention = Retention()
 
 
 class ApiKey(Struct, frozen=True):
@@ -51,14 +59,15 @@ class Caller(Struct, frozen=True):
     def check(self, permission: str) -> None:
         """Raises Refusal unless these credentials allow `permission` (section 2.4).
 
-        A permission is a path, `twilio/{product}/{resource}/{action}`. A standard key allows
-        all but accounts and keys; a restricted one what it names.
+        A permission is a path, `twilio/{product}/{resource}/{action}` or one of ours. A standard
+        key allows all but accounts, keys of any kind, reveals and the audit log; a restricted one
+        what it names.
         """
         key = self.key
         if key is None or key.kind == "main":
             return
         if key.kind == "standard":
-            if permission.startswith(IAM):
+            if permission.startswith(NOT_STANDARD):
                 raise Refusal("authenticate")
         elif not any(covers(allowed, permission) for allowed in key.permissions):
             raise Refusal("permission_missing", permission=permission)

@@ -11,6 +11,7 @@ class Extras(Struct, frozen=True, omit_defaults=True):
     tags: str | None = None  # Tags, as given
     max_price: str | None = None  # MaxPrice, where it is honoured
     media_urls: tuple[str, ...] = ()  # to be fetched before the message goes
+    fallback: bool = False  # a long code tries when its short code fails
 
     def sealed(self) -> Private | None:
         """What `Message.extras` holds; None when there is nothing to keep."""

@@ -4,7 +4,9 @@ A part of a message lives while a hold keeps it, and no longer. `HOLDS` is all o
 says which of them are in force, from the record alone: after a crash it says the same again.
 Every hold ends by a fact (handed over, told, canceled) or at its cap, whatever comes first.
 
-Only the two `retain` holds have no end: they are what an account without redaction asks for.
+What an account does not ask to be forgotten is held by its retention (`retain_…`). A minimum
+(`mtl_…`) or a legal hold keeps keys, not their use: a part that nothing else keeps is withheld.
+Only a legal hold has no end of its own.
 """
 
 from collections.abc import Callable
@@ -12,6 +14,8 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from hushwire.domain.fallback import FALLBACK_CAP_MS, may_fall_back
+from hushwire.domain.media import MediaKind, hold_ms
 from hushwire.domain.message import (
     FINAL,
     IN_DOUBT_WAIT_MS,
@@ -21,34 +25,23 @@ from hushwire.domain.message import (
     Status,
     is_finished,
 )
+from hushwire.domain.privacy import DEFAULTS as DEFAULTS
+from hushwire.domain.privacy import Windows as Windows
+from hushwire.domain.retention import DAY_MS, Retention, days_of
 
 CALLBACK_CAP_MS: Final = 6 * 3_600 * SECOND  # after the hand-over, told or not
-FALLBACK_CAP_MS: Final = 900 * SECOND  # for the second try from a long code
+LOOK_SOON_MS: Final = 5 * SECOND
 LOOK_AGAIN_MS: Final = 60 * SECOND
-FOREVER: Final = 1 << 62  # Unix ms: until somebody deletes it
+LATELY_MS: Final = 300 * SECOND  # after it left
+RETENTION: Final = Retention()
+FOREVER: Final = 1 << 62  # Unix ms: until somebody ends it
 
 Part = Literal["content", "address", "media", "session"]
-MediaKind = Literal["mms", "link", "inbound"]
 HoldName = Literal[
     "schedule", "queue", "transit", "recovery", "fallback", "callback", "webhook", "media",
-    "undelivered", "session", "retain_content", "retain_address",
+    "undelivered", "session", "retain_content", "retain_address", "retain_media", "mtl_content",
+    "mtl_address", "legal",
 ]  # fmt: skip
-
-
-class Windows(Struct, frozen=True):
-    """How long things are held, in seconds; an account may set each (its privacy settings)."""
-
-    queue: int = 14_400  # longest validity of a message that is to be forgotten (D7)
-    recovery: int = 21_600  # after the hand-over (D5)
-    inbound: int = 21_600  # while the webhooks are tried
-    media_us_ca: int = 900
-    media_link: int = 604_800
-    media_inbound: int = 86_400
-    session: int = 86_400  # a WhatsApp recipient is one contact for so long
-    undelivered: int = 604_800  # a channel tries again for so long
-
-
-DEFAULTS: Final = Windows()
 
 
 class Custody(Struct, frozen=True):
@@ -71,6 +64,9 @@ class Custody(Struct, frozen=True):
     discard: bool = False  # content is to be forgotten
     obfuscate: bool = False  # the address is to be forgotten
     alive: frozenset[Part] = frozenset({"content", "address"})  # not destroyed yet
+    withheld: frozenset[Part] = frozenset()  # of these: what nobody may open any more
+    retention: Retention = Retention()  # its account's
+    legal: bool = False  # a legal hold is about it
 
 
 class Hold(Struct, frozen=True):
@@ -136,15 +132,12 @@ def _webhook(custody: Custody, windows: Windows) -> int | None:
 
 
 def _media(custody: Custody, windows: Windows) -> int | None:
-    match custody.media:
-        case "mms":
-            return _after_leaving(custody, windows.media_us_ca * SECOND)
-        case "link":
-            return _after_leaving(custody, windows.media_link * SECOND)
-        case "inbound":
-            return custody.created_ms + windows.media_inbound * SECOND
-        case None:
-            return None
+    if custody.media is None:
+        return None
+    kept_ms = hold_ms(custody.media, windows)
+    if custody.media == "inbound":
+        return custody.created_ms + kept_ms
+    return _after_leaving(custody, kept_ms)
 
 
 def _undelivered(custody: Custody, windows: Windows) -> int | None:
@@ -158,16 +151,39 @@ def _session(custody: Custody, windows: Windows) -> int | None:
     return _after_leaving(custody, windows.session * SECOND)
 
 
+def _days(custody: Custody, days: int) -> int:
+    return custody.created_ms + days * DAY_MS
+
+
 def _retain_content(custody: Custody, windows: Windows) -> int | None:
-    return None if custody.discard else FOREVER
+    return None if custody.discard else _days(custody, days_of(custody.retention, "body"))
 
 
 def _retain_address(custody: Custody, windows: Windows) -> int | None:
-    return None if custody.obfuscate else FOREVER
+    return None if custody.obfuscate else _days(custody, days_of(custody.retention, "numbers"))
+
+
+def _retain_media(custody: Custody, windows: Windows) -> int | None:
+    return None if custody.discard else _days(custody, days_of(custody.retention, "media"))
+
+
+def _mtl_content(custody: Custody, windows: Windows) -> int | None:
+    return _days(custody, custody.retention.body_minimum_days)
+
+
+def _mtl_address(custody: Custody, windows: Windows) -> int | None:
+    return _days(custody, custody.retention.numbers_minimum_days)
+
+
+def _legal(custody: Custody, windows: Windows) -> int | None:
+    return FOREVER if custody.legal else None
 
 
 _ALL: Final[frozenset[Part]] = frozenset({"content", "address", "media"})
 _TEXT: Final[frozenset[Part]] = frozenset({"content", "address"})
+_BODY: Final[frozenset[Part]] = frozenset({"content"})
+_NUMBERS: Final[frozenset[Part]] = frozenset({"address"})
+_FILES: Final[frozenset[Part]] = frozenset({"media"})
 
 HOLDS: Final[dict[HoldName, _Rule]] = {
     "schedule": _Rule("its time has not come", "dispatcher", _ALL, _schedule),
@@ -180,14 +196,18 @@ HOLDS: Final[dict[HoldName, _Rule]] = {
     "media": _Rule("they are still being fetched", "clock", frozenset({"media"}), _media),
     "undelivered": _Rule("the channel still tries", "channel", _ALL, _undelivered),
     "session": _Rule("contacts are counted by the day", "clock", frozenset({"session"}), _session),
-    "retain_content": _Rule(
-        "the account keeps it", "account", frozenset({"content", "media"}), _retain_content
-    ),
-    "retain_address": _Rule(
-        "the account keeps it", "account", frozenset({"address"}), _retain_address
-    ),
+    "retain_content": _Rule("its account keeps it", "account", _BODY, _retain_content),
+    "retain_address": _Rule("its account keeps it", "account", _NUMBERS, _retain_address),
+    "retain_media": _Rule("its account keeps it", "account", _FILES, _retain_media),
+    "mtl_content": _Rule("its account has a minimum", "account", _BODY, _mtl_content),
+    "mtl_address": _Rule("its account has a minimum", "account", _NUMBERS, _mtl_address),
+    "legal": _Rule("a legal hold is about it", "who set it", _ALL, _legal),
 }
 
+
+_BY_CLOCK: Final = frozenset({"recovery", "media", "session", "mtl_content", "mtl_address"})
+_RETAIN: Final = frozenset({"retain_content", "retain_address", "retain_media"})
+_WITHHOLD: Final = frozenset({"mtl_content", "mtl_address", "legal"})  # they keep keys alone
 
 # --- What is in force ----------------------------------------------------------------------
 
@@ -197,6 +217,8 @@ def holds(custody: Custody, now_ms: int, windows: Windows = DEFAULTS) -> list[Ho
     found: list[Hold] = []
     for name, rule in HOLDS.items():
         keeps = rule.keeps & custody.alive
+        if name not in _WITHHOLD:
+            keeps -= custody.withheld
         until_ms = rule.cap(custody, windows) if keeps else None
         if until_ms is not None and now_ms < until_ms:
             found.append(Hold(name, rule.reason, rule.owner, until_ms, keeps))
@@ -209,24 +231,65 @@ def releasable(custody: Custody, now_ms: int, windows: Windows = DEFAULTS) -> fr
     return custody.alive.difference(*kept)
 
 
+def unneeded(custody: Custody, now_ms: int, windows: Windows = DEFAULTS) -> frozenset[Part]:
+    """The parts that live and that only a minimum or a legal hold keeps, if anything: gone for
+    every reader now."""
+    found = holds(custody, now_ms, windows)
+    return custody.alive.difference(*(h.keeps for h in found if h.name not in _WITHHOLD))
+
+
 def next_look_ms(custody: Custody, now_ms: int, windows: Windows = DEFAULTS) -> int | None:
     """When the first hold ends by its cap (Unix ms); None when none does."""
-    ends = [hold.until_ms for hold in holds(custody, now_ms, windows)]
-    return min((end for end in ends if end < FOREVER), default=None)
+    caps = (hold.until_ms for hold in holds(custody, now_ms, windows))
+    return min((cap for cap in caps if cap < FOREVER), default=None)
 
 
-def custody_of(message: Message, *, callbacks_pending: bool, answered: bool = True) -> Custody:
+def look_again_ms(custody: Custody, now_ms: int, windows: Windows = DEFAULTS) -> int | None:
+    """When something may be released or withheld (Unix ms); None when nobody need look.
+
+    Some holds only the clock ends. The others end by a fact, before their cap, so that it is
+    worth looking: soon after the message left, and seldom later. For what is retained the
+    expiry looks, and for what a legal hold keeps who lifts it.
+    """
+    found = holds(custody, now_ms, windows)
+    lately = custody.left_ms is not None and now_ms < custody.left_ms + LATELY_MS
+    soon_ms = now_ms + (LOOK_SOON_MS if lately else LOOK_AGAIN_MS)
+    looks: list[int] = []
+    for part in custody.alive:
+        wanted = part in custody.withheld
+        ends = {
+            hold.name: hold.until_ms
+            for hold in found
+            if part in hold.keeps and (hold.name in _WITHHOLD) is wanted
+        }
+        if not ends or "legal" in ends or _RETAIN & ends.keys():
+            continue
+        steady = [end for name, end in ends.items() if name in _BY_CLOCK]
+        looks.append(max(steady) if steady else min(soon_ms, *ends.values()))
+    return min(looks, default=None)
+
+
+def custody_of(
+    message: Message, *, callbacks_pending: bool, answered: bool = True,
+    retention: Retention = RETENTION, legal: bool = False,
+) -> Custody:  # fmt: skip
     """The custody of a message as it is stored.
 
-    `answered`: for an inbound one, whether a webhook took it or there is none.
+    `answered`: for an inbound one, whether a webhook took it or there is none. `retention`: its
+    account's. `legal`: is a legal hold about it?
     """
     final = message.status in FINAL
     gone_ms = message.sent_ms if message.sent_ms is not None else message.updated_ms
     parts: set[Part] = set()
+    withheld: set[Part] = set()
     if message.content_key is not None:
         parts.add("content")
+        if message.withheld and message.body is None:
+            withheld.add("content")
     if message.address_key is not None:
         parts.add("address")
+        if message.withheld and message.to is None:
+            withheld.add("address")
     inbound = message.direction is Direction.INBOUND
     return Custody(
         created_ms=message.created_ms,
@@ -236,6 +299,7 @@ def custody_of(message: Message, *, callbacks_pending: bool, answered: bool = Tr
         on_wire_ms=message.updated_ms if message.status is Status.SENDING else None,
         left_ms=gone_ms if not inbound and (final or message.status is Status.SENT) else None,
         finished=is_finished(message),
+        fallback=may_fall_back(message.from_, message.extras),
         callback=message.callback is not None,
         callbacks_pending=callbacks_pending,
         inbound=inbound,
@@ -243,17 +307,7 @@ def custody_of(message: Message, *, callbacks_pending: bool, answered: bool = Tr
         discard=message.discard,
         obfuscate=message.obfuscate,
         alive=frozenset(parts),
+        withheld=frozenset(withheld),
+        retention=retention,
+        legal=legal,
     )
-
-
-def held_until(message: Message, now_ms: int, *, callbacks_pending: bool) -> int | None:
-    """When to look again (Unix ms), or None when nothing holds the body any longer.
-
-    For the task that ends the recovery hold: it looks at the one hold that may outlast that.
-    """
-    handed_ms = message.sent_ms if message.sent_ms is not None else message.updated_ms
-    if message.callback is None or now_ms >= handed_ms + CALLBACK_CAP_MS:
-        return None
-    if callbacks_pending or not is_finished(message):
-        return now_ms + LOOK_AGAIN_MS
-    return None

@@ -11,6 +11,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from hushwire.domain.address import country_of
+from hushwire.domain.privacy import Windows
 from hushwire.domain.routing import MMS_COUNTRIES
 from hushwire.private import Private
 
@@ -24,9 +25,8 @@ TOO_LARGE_ERROR: Final = 11751
 TYPE_ERROR: Final = 12300
 
 SECOND: Final = 1000
-HOLDS_MS: Final = {  # how long media outlive their message's way, where they are to be forgotten
-    "mms": 900 * SECOND, "link": 604_800 * SECOND, "inbound": 86_400 * SECOND,
-}  # fmt: skip
+
+MediaKind = Literal["mms", "link", "inbound"]
 
 _SHOWN_WELL: Final = frozenset({"image/jpeg", "image/png", "image/gif"})
 _UNKNOWN: Final = frozenset({"", "application/octet-stream", "binary/octet-stream"})
@@ -159,11 +159,19 @@ def as_link(body: str, urls: Sequence[str]) -> str:
     return "\n".join((body, *urls) if body else urls)
 
 
-def hold_ms(to: Private | None, *, inbound: bool) -> int:
-    """How long media that are to be forgotten outlive their message's way (section 8.4)."""
-    kind: Literal["mms", "link", "inbound"] = "mms"
+def kind_of(to: Private | None, *, inbound: bool) -> MediaKind:
+    """How media go: as they are, as a link, or they came to us."""
     if inbound:
-        kind = "inbound"
-    elif to is not None and country_of(to.reveal()) not in MMS_COUNTRIES:
-        kind = "link"
-    return HOLDS_MS[kind]
+        return "inbound"
+    return "link" if to is not None and country_of(to.reveal()) not in MMS_COUNTRIES else "mms"
+
+
+def hold_ms(kind: MediaKind, windows: Windows) -> int:
+    """How long media that are to be forgotten outlive their message's way (section 8.4)."""
+    match kind:
+        case "mms":
+            return windows.media_us_ca * SECOND
+        case "link":
+            return windows.media_link * SECOND
+        case "inbound":
+            return windows.media_inbound * SECOND

@@ -13,7 +13,16 @@ from msgspec.structs import replace
 
 from hushwire.domain.callback import endpoint_lane
 from hushwire.domain.extras import extras_of
-from hushwire.domain.media import hold_ms
+from hushwire.domain.fallback import (
+    FALLBACK_CODES,
+    TOO_LATE,
+    ends_ms,
+    first_failure,
+    is_in_time,
+    may_fall_back,
+)
+from hushwire.domain.media import hold_ms, kind_of
+from hushwire.domain.privacy import DEFAULTS, Windows
 from hushwire.domain.task import Task, TaskKind, TaskRef
 from hushwire.private import Private
 
@@ -21,7 +30,6 @@ SECOND: Final = 1000
 RECEIPT_WAIT_MS: Final = 3_600 * SECOND  # then `sent` is final (twilio-messaging 5.3)
 LATE_RECEIPT_MS: Final = 72 * 3_600 * SECOND  # a receipt later than this is not looked up
 IN_DOUBT_WAIT_MS: Final = 3_600 * SECOND  # privacy-reliability 3.3
-RECOVERY_MS: Final = 21_600 * SECOND  # D5: a discarded body outlives the hand-over by this
 
 SUSPENDED_ERROR: Final = 30002
 EXPIRED_ERROR: Final = 30036
@@ -55,13 +63,13 @@ INBOUND: Final = Direction.INBOUND  # to look a member up costs more than a call
 
 FactName = Literal[
     "chosen", "canceled", "fetched", "read", "attempted", "postponed", "doubted", "handed",
-    "refused", "expired", "delivered", "undelivered", "wait_ended",
+    "refused", "expired", "delivered", "undelivered", "wait_ended", "rerouted",
 ]  # fmt: skip
 
 _Q, _G, _S = Status.QUEUED, Status.SENDING, Status.SENT
 _D, _U, _F = Status.DELIVERED, Status.UNDELIVERED, Status.FAILED
 (
-    _SUBMIT, _ATTEMPT, _SETTLE, _LATE, _REDACT, _CALLBACK, _CHOOSE, _INBOUND, _FETCH, _MEDIA,
+    _SUBMIT, _SETTLE, _LATE, _REDACT, _CALLBACK, _CHOOSE, _INBOUND, _FETCH, _MEDIA,
 ) = TaskKind  # fmt: skip
 
 TABLE: Final[dict[Status, dict[FactName, Status]]] = {
@@ -72,8 +80,12 @@ TABLE: Final[dict[Status, dict[FactName, Status]]] = {
     _G: {
         "attempted": _G, "postponed": _G, "doubted": _G, "handed": _S, "refused": _F,
         "expired": _F, "delivered": _D, "undelivered": _U, "wait_ended": _U,
+        "rerouted": Status.ACCEPTED,
     },
-    _S: {"delivered": _D, "undelivered": _U, "read": Status.READ, "wait_ended": _S},
+    _S: {
+        "delivered": _D, "undelivered": _U, "read": Status.READ, "wait_ended": _S,
+        "rerouted": Status.ACCEPTED,  # a short code failed: a long code is to be chosen
+    },
     _D: {"read": Status.READ},
     _U: {},
     _F: {},
@@ -141,6 +153,7 @@ class Message(Struct, frozen=True, gc=False):
     media: int = 0  # how many it has, or had
     send_at_ms: int = 0  # when a scheduled one is due
     price: int | None = None  # 1/100,000 of the currency; None until it is known
+    withheld: int = 0  # bits: what is forgotten but for its key (domain/withholding.py)
 
 
 class Change(Struct, frozen=True, gc=False):
@@ -163,7 +176,7 @@ def history_line(name: str, at_ms: int, error_code: int | None = None) -> str:
     return f"{name} {at_ms} {error_code or '-'}\n"
 
 
-def born(message: Message, due_ms: int) -> Change:
+def born(message: Message, due_ms: int, windows: Windows = DEFAULTS) -> Change:
     """The birth of a message, with its first task at `due_ms`.
 
     An outbound one is submitted, or first waits for its sender; an inbound one with a lane to
@@ -174,8 +187,11 @@ def born(message: Message, due_ms: int) -> Change:
         tasks: tuple[Task, ...] = ()
         if message.callback_lane:
             tasks = (Task(key, 0, _INBOUND, message.callback_lane, due_ms, held=True),)
+        if message.discard or message.obfuscate:  # told or not, it is held no longer
+            due_ms = message.created_ms + windows.inbound * SECOND
+            tasks += (Task(key, 1, _REDACT, message.lane, due_ms),)
         if message.media and message.discard:
-            tasks += (_media_task(message, message.created_ms),)
+            tasks += (_media_task(message, message.created_ms, windows),)
         return Change(None, message, tasks)
     soon = due_ms < message.created_ms + SECOND  # worth holding in memory
     if message.status in WAITING:
@@ -188,13 +204,17 @@ def born(message: Message, due_ms: int) -> Change:
 
 
 def advance(
-    message: Message, fact: Fact, now_ms: int, recovery_ms: int = RECOVERY_MS
+    message: Message, fact: Fact, now_ms: int, windows: Windows = DEFAULTS
 ) -> Change | None:
     """What `fact` changes, or None when it comes too late or twice.
 
-    `recovery_ms`: how long a body or address to be forgotten outlives the hand-over (D5).
+    `windows`: its account's; how long what is to be forgotten outlives the hand-over (D5).
     """
-    name, error_code = fact.name, fact.error_code
+    name, error_code, history = fact.name, fact.error_code, message.history
+    if error_code in FALLBACK_CODES and may_fall_back(message.from_, message.extras):
+        name, history = _second_try(message, name, now_ms)
+    elif name == "rerouted":  # a conclusion from a failure, not a fact of its own
+        return None
     status = TABLE[message.status].get(name)
     if status is None:
         return None
@@ -204,36 +224,68 @@ def advance(
         if status is _U:
             error_code = UNKNOWN_ERROR
     elif name == "expired":
-        error_code = EXPIRED_ERROR
+        error_code = first_failure(history) or EXPIRED_ERROR
+    if status is _F and message.sent_ms is not None:  # a carrier had taken its first try
+        status, name = _U, "undelivered"
     reached = message.sent_ms is None and status in _REACHED
     final = status in FINAL
     after = replace(
         message,
         status=status,
         from_=message.from_ if fact.sender is None else fact.sender,
-        price=message.price if fact.price is None else fact.price,
+        price=message.price if fact.price is None else (message.price or 0) + fact.price,
         updated_ms=now_ms if now_ms > message.updated_ms else message.updated_ms,
         sent_ms=now_ms if reached else message.sent_ms,
         error_code=error_code if status in _WITH_ERROR else message.error_code,
         attempt=message.attempt + (name == "attempted"),
         in_doubt=name == "doubted" or (message.in_doubt and status is _G),
         settled=final or name == "wait_ended",
-        history=message.history + history_line(name, now_ms, error_code),
+        history=history + history_line(name, now_ms, error_code),
     )
+    if name == "rerouted":  # what was held from the hand-over on is held anew from the next
+        choose = Task(after.key, 0, _CHOOSE, 0, now_ms, after.attempt, held=True)
+        return Change(message, after, (choose,), ((after.key, 1), (after.key, 9)))
     if fact.sender is not None and message.obfuscate:  # what will be left of its address
         after = replace(after, from_shown=fact.sender.reveal())
     own = None if final or name == "read" else _own_task(after, fact, now_ms)
     puts = () if own is None else (own,)
     if status is not message.status:
-        if status in CALLED_BACK and message.callback is not None:
+        if status in CALLED_BACK and message.callback is not None and not _heard(message, status):
             puts += (_callback_task(after, fact, now_ms),)
-        leaves = status in _LEFT and message.status not in _LEFT
-        if leaves and (message.discard or message.obfuscate):  # the recovery hold starts
-            hold_ms = 0 if name == "canceled" else recovery_ms  # no carrier can lose it
-            puts += (Task(after.key, 1, _REDACT, after.lane, now_ms + hold_ms),)
-        if leaves and message.discard and message.media:
-            puts += (_media_task(after, now_ms),)
+        if status in _LEFT and message.status not in _LEFT:
+            puts += _hold_tasks(after, now_ms, windows)
     return Change(message, after, puts, ((after.key, 0),) if final else ())
+
+
+def _hold_tasks(after: Message, now_ms: int, windows: Windows) -> tuple[Task, ...]:
+    """The ends of the holds that start when a message leaves."""
+    tasks: tuple[Task, ...] = ()
+    if after.discard or after.obfuscate:  # the recovery hold
+        wait_s = 0 if after.status is Status.CANCELED else windows.recovery  # nobody can lose it
+        tasks = (Task(after.key, 1, _REDACT, after.lane, now_ms + wait_s * SECOND),)
+    if after.discard and after.media:
+        tasks += (_media_task(after, now_ms, windows),)
+    return tasks
+
+
+def _second_try(message: Message, name: FactName, now_ms: int) -> tuple[FactName, str]:
+    """What the failure of a short code leads to, and the history before it: a long code is to
+    try, or it is too late for that.
+
+    A receipt that comes before the carrier's answer is a plain failure: the answer might come
+    when the second try is under way.
+    """
+    clear = message.status is _S or message.in_doubt or name == "refused"
+    if not clear or "rerouted" not in TABLE[message.status]:
+        return name, message.history
+    if is_in_time(message.sent_ms, now_ms):
+        return "rerouted", message.history
+    return name, message.history + history_line(TOO_LATE, now_ms)
+
+
+def _heard(message: Message, status: Status) -> bool:
+    """Was the customer told this status already, at the message's first try?"""
+    return (status is _Q and message.attempt > 0) or (status is _S and message.sent_ms is not None)
 
 
 def _own_task(after: Message, fact: Fact, now_ms: int) -> Task | None:
@@ -241,14 +293,12 @@ def _own_task(after: Message, fact: Fact, now_ms: int) -> Task | None:
     key, lane = after.key, after.lane
     match fact.name:
         case "chosen":
-            due = min(fact.due_ms, after.expires_ms)
+            due = min(fact.due_ms, ends_ms(after.expires_ms, after.sent_ms))
             return _ready_task(after, due, held=due < now_ms + SECOND)
         case "fetched":
             return Task(key, 0, _SUBMIT, lane, now_ms, after.attempt, held=True)
-        case "attempted":
-            return Task(key, 0, _ATTEMPT, lane, now_ms, after.attempt, held=True)
         case "postponed":
-            due = min(fact.retry_ms or now_ms, after.expires_ms)
+            due = min(fact.retry_ms or now_ms, ends_ms(after.expires_ms, after.sent_ms))
             return Task(key, 0, _SUBMIT, lane, due, after.attempt)
         case "doubted":
             return Task(key, 0, _SETTLE, lane, now_ms + IN_DOUBT_WAIT_MS, after.attempt)
@@ -267,14 +317,15 @@ def _ready_task(message: Message, due_ms: int, *, held: bool) -> Task:
 
     Media are fetched by a lane for each server they come from: that of the first.
     """
-    urls = extras_of(message.extras).media_urls
+    urls = () if message.attempt else extras_of(message.extras).media_urls  # got once
     kind, lane = (_FETCH, endpoint_lane(urls[0])) if urls else (_SUBMIT, message.lane)
     return Task(message.key, 0, kind, lane, due_ms, message.attempt, held=held)
 
 
-def _media_task(message: Message, from_ms: int) -> Task:
+def _media_task(message: Message, from_ms: int, windows: Windows) -> Task:
     """The end of the hold on its media, which begins at `from_ms`."""
-    due_ms = from_ms + hold_ms(message.to, inbound=message.direction is INBOUND)
+    kind = kind_of(message.to, inbound=message.direction is INBOUND)
+    due_ms = from_ms + hold_ms(kind, windows)
     return Task(message.key, 9, _MEDIA, message.lane, due_ms)
 
 
@@ -289,7 +340,7 @@ def _callback_task(after: Message, fact: Fact, now_ms: int) -> Task:
 CALLBACK_SLOTS: Final = {
     _Q: 2, _S: 3, _D: 4, _U: 5, _F: 6, Status.CANCELED: 7, Status.READ: 8,
 }  # fmt: skip
-SLOTS: Final = range(10)  # 9 is the hold on its media: every task number a message can have
+SLOTS: Final = range(11)  # 9: the hold on its media; 10: what waits for a legal hold to end
 
 
 def redacted(message: Message, now_ms: int, *, body: bool, address: bool = False) -> Change:
@@ -300,10 +351,11 @@ def redacted(message: Message, now_ms: int, *, body: bool, address: bool = False
     """
     shreds: list[int] = []
     after = message
-    if body and after.content_key is not None:
+    if body and after.content_key is not None and after.body is not None:
         shreds.append(after.content_key)
         after = replace(after, content_key=None, body=None, callback=None, extras=None)
-    if address and after.address_key is not None and after.from_shown is not None:
+    visible = after.to is not None and after.from_shown is not None
+    if address and after.address_key is not None and visible:
         shreds.append(after.address_key)
         after = replace(after, address_key=None, from_=None, to=None)
     if not shreds:

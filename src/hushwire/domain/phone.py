@@ -81,6 +81,12 @@ def channel_of(address: str) -> tuple[str, str]:
     return (channel.lower(), rest) if colon and channel.isalpha() else (SMS, address)
 
 
+def country_code(number: str) -> str:
+    """The digits of a number's country code (E.164), or nothing when it has none that exists."""
+    found = _country(number[1:5])
+    return number[1 : 1 + found[0]] if found is not None else ""
+
+
 def mask(address: str) -> str:
     """`address` with its last four characters hidden: `+1555123XXXX`, `whatsapp:+1555123XXXX`."""
     channel, colon, rest = address.partition(":")

@@ -10,7 +10,7 @@ from msgspec import Struct
 from hushwire.domain.address import area_code_of
 from hushwire.domain.owned import Owned
 from hushwire.domain.routing import Sender, SenderKind
-from hushwire.domain.supply import Capabilities
+from hushwire.domain.supply import capabilities_of
 
 MemberKind = Literal["PN", "SC", "AI"]  # how its SID begins: number, short code, alphanumeric ID
 UseCase = Literal["discussion", "marketing", "notifications", "poll", "undeclared", "verification"]
@@ -67,7 +67,7 @@ class Service(Owned, frozen=True, kw_only=True):
 
 def sender_of(member: Member) -> Sender:
     """A member as the choice of a sender sees it; what waits for it is not known here."""
-    able = Capabilities()
+    able = capabilities_of(member.country)
     return Sender(
         member.sid, member.address, member.kind, member.country, area_code_of(member.address),
         sms=able.sms, mms=able.mms and member.kind in ("long_code", "toll_free"),

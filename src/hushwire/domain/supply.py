@@ -15,6 +15,8 @@ import phonenumbers
 from msgspec import Struct
 from phonenumbers import NumberParseException, PhoneNumberFormat, PhoneNumberType
 
+from hushwire.domain.routing import MMS_COUNTRIES
+
 NumberKind = Literal["local", "mobile", "toll_free"]
 KINDS: Final[tuple[NumberKind, ...]] = ("local", "mobile", "toll_free")
 
@@ -64,6 +66,15 @@ class Capabilities(Struct, frozen=True):
     fax: bool = False
 
 
+def capabilities_of(country: str | None) -> Capabilities:
+    """What a number of `country` (ISO 3166) can do: only there do phones take media."""
+    return _WITH_MEDIA if country in MMS_COUNTRIES else _TEXTS
+
+
+_TEXTS: Final = Capabilities()
+_WITH_MEDIA: Final = Capabilities(mms=True)
+
+
 class Offer(Struct, frozen=True):
     """A number for sale. Its place is not known, and is None."""
 
@@ -71,7 +82,7 @@ class Offer(Struct, frozen=True):
     national: str  # as people there write it: its friendly name
     country: str  # ISO 3166
     kind: NumberKind
-    capabilities: Capabilities = Capabilities()
+    capabilities: Capabilities
     locality: str | None = None
     region: str | None = None
 
@@ -135,7 +146,7 @@ def available(
         if len(offers) >= limit or tried >= TRIES_MAX:
             break
         if phone not in owned and phone not in offers and _is_sold(phone, iso, kind):
-            offers[phone] = Offer(phone, friendly(phone), iso, kind)
+            offers[phone] = Offer(phone, friendly(phone), iso, kind, capabilities_of(iso))
     return list(offers.values())
 
 
@@ -149,7 +160,7 @@ def offer(phone: str) -> Offer | None:
     place = country(iso) if iso is not None else None
     if place is None or kind not in place.kinds or not _is_sold(phone, place.iso, kind):
         return None
-    return Offer(phone, friendly(phone), place.iso, kind)
+    return Offer(phone, friendly(phone), place.iso, kind, capabilities_of(place.iso))
 
 
 def friendly(phone: str) -> str:

@@ -14,8 +14,7 @@ TaskRef = tuple[int, int]  # (record, number)
 class TaskKind(IntEnum):
     """What a worker does when the task is due."""
 
-    SUBMIT = 1  # hand the message to a carrier
-    ATTEMPT = 2  # marked before the wire: found at start, it is in doubt
+    SUBMIT = 1  # hand the message to a carrier; stays until the carrier's answer is recorded
     SETTLE = 3  # the wait for a receipt ends
     LATE = 4  # a late receipt is no longer looked up
     REDACT = 5  # the recovery hold ends

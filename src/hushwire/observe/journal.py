@@ -31,16 +31,18 @@ _SID: Final = re.compile(r"[A-Z]{2}[0-9a-f]{32}\Z")
 _WORD: Final = re.compile(r"[a-z][a-z_.-]{0,39}\Z")  # no digit: a number cannot pass for a word
 _TYPE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,59}\Z")
 _PLACES: Final = re.compile(r"([\w.<>-]{1,60}:\d{1,6} ?){1,8}\Z", re.ASCII)
+_HASH: Final = re.compile(r"[0-9a-f]{64}\Z")
 _VERSION: Final = re.compile(r"\d{1,4}(\.\d{1,4}){1,3}[a-z0-9.]{0,8}\Z")
 
 FIELDS: Final[dict[str, re.Pattern[str]]] = {
-    "account": _SID, "message": _SID,
-    "error": _TYPE, "logger": _TYPE, "where": _PLACES, "version": _VERSION,
+    "account": _SID, "hold": _SID, "message": _SID,
+    "hash": _HASH, "error": _TYPE, "logger": _TYPE, "where": _PLACES, "version": _VERSION,
     "carrier": _WORD, "reason": _WORD, "result": _WORD, "sandbox": _WORD, "signal": _WORD,
-    "attempt": _NUMBER, "callbacks": _NUMBER, "code": _NUMBER, "free_mb": _NUMBER,
+    "attempt": _NUMBER, "callbacks": _NUMBER, "code": _NUMBER, "days": _NUMBER,
+    "free_mb": _NUMBER,
     "in_doubt": _NUMBER, "messages": _NUMBER, "ms": _NUMBER, "port": _NUMBER,
-    "reserve_mb": _NUMBER, "retry_ms": _NUMBER, "seconds": _NUMBER, "status": _NUMBER,
-    "waiting": _NUMBER,
+    "reserve_mb": _NUMBER, "retry_ms": _NUMBER, "seconds": _NUMBER, "seq": _NUMBER,
+    "status": _NUMBER, "waiting": _NUMBER,
 }  # fmt: skip
 
 
@@ -78,6 +80,10 @@ class Journal:
         """What an earlier process left behind is under way again."""
         self._write("info", "recovered", messages=messages, in_doubt=in_doubt,
                     callbacks=callbacks, ms=ms)  # fmt: skip
+
+    def restored(self, in_doubt: int) -> None:
+        """The first start of a restored database; what may have been sent since is in doubt."""
+        self._write("info", "restored", in_doubt=in_doubt)
 
     def stopping(self, signal: str) -> None:
         """Nothing new is accepted; `signal` in lower case, as in `sigterm`."""
@@ -136,6 +142,19 @@ class Journal:
     def clock_moved(self, seconds: int, pending: int) -> None:
         """The sandbox clock was advanced; `pending` of what is due is still under way."""
         self._write("info", "clock_moved", seconds=seconds, waiting=pending)
+
+    def clock_doubted(self) -> None:
+        """The machine's clock jumped forward: nothing expires until it was steady for a day, or
+        somebody confirms it."""
+        self._write("warning", "clock_doubted")
+
+    def legal_hold_in_force(self, account: str, hold: str, days: int) -> None:
+        """A reminder, once a week: what this hold is about is not destroyed."""
+        self._write("warning", "legal_hold_in_force", account=account, hold=hold, days=days)
+
+    def audited(self, seq: int, digest: str) -> None:
+        """The newest record of the audit log: its number and its hash, 64 hex digits."""
+        self._write("info", "audited", seq=seq, hash=digest)
 
     def storage_failed(self, reason: str, error: BaseException) -> None:
         """A write to `reason` (`vault`, `commit`, …) failed: the process must not go on."""

@@ -23,7 +23,8 @@ class Answer(Struct, frozen=True):
     """A complete answer of a server, or one whose body was cut at `Limits.max_bytes`."""
 
     status: int  # 200 … 599; 1xx are never answers
-    headers: Mapping[bytes, bytes]  # names in lower case; of repeated ones the last
+    headers: Mapping[bytes, bytes]  # names in lower case; of repeated ones the last,
+    # but of Set-Cookie all, each in a line of its own
     body: bytes
     cut: bool = False  # the body was longer
 

@@ -1,6 +1,7 @@
 """The outbound HTTP client: `post` and `request`, redirects, credentials, one stale retry."""
 
 import asyncio
+import re
 import ssl
 from base64 import b64encode
 from collections.abc import Mapping
@@ -9,18 +10,20 @@ from typing import Final
 from urllib.parse import quote, unquote_to_bytes, urljoin
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from hushwire.errors import Defect
 from hushwire.outbound.answer import DEFAULT_LIMITS, Answer, Failure, Limits
 from hushwire.outbound.connection import Connection, Ended
 from hushwire.outbound.guard import Checked, Guard
 from hushwire.outbound.pool import Pool
-from hushwire.outbound.url import Url, parse_url
+from hushwire.outbound.url import Url, parse_url, read_url
 
 USER_AGENT: Final = "TwilioProxy/1.1"  # what receivers' filters know (twilio-messaging 6.4)
 _REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
 _KEEP_METHOD: Final = frozenset((307, 308))
 _FOR_ONE_ORIGIN: Final = frozenset(("authorization", "cookie", "x-twilio-signature"))
+_QUERY: Final = re.compile(r"[!$-;=?-Z_a-z~]*\Z")  # RFC 3986, 3.4, and no fragment
 _PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 
 
@@ -58,22 +61,22 @@ class HttpClient:
         """
         return await self.request("POST", url, headers, body, limits)
 
-    def post_now(
-        self, url: str, headers: Mapping[str, str], body: bytes, limits: Limits, ended: Ended
-    ) -> bool:
+    def post_now(self, url: str, lines: str, body: bytes, limits: Limits, ended: Ended) -> bool:
         """As `post`, where a connection is idle: the request is written before this returns, and
         `ended` is told how it ended. False: none is idle, and nothing was done.
 
-        It costs no task and no future: a busy endpoint is called like this nearly always.
+        `lines` are those of the header, each with its CR LF; that no word of them holds another
+        is the caller's to know. It costs no task and no future: a busy endpoint is called like
+        this nearly always.
         """
         at = parse_url(url)
         addresses = None if isinstance(at, str) or self._closed else self._guard.known(at.host)
         if isinstance(at, str) or not isinstance(addresses, list):
             return False
-        lines = _header_lines(at, headers)
         connection = self._pool.take(at, addresses)
         if connection is None:
             return False
+        lines = _with_credentials(at, lines)
         exchange = _Exchange("POST", at, lines, body, limits, self._total_by(limits))
         self._send(connection, exchange, partial(self._ended, connection, exchange, ended))
         return True
@@ -85,8 +88,13 @@ class HttpClient:
         headers: Mapping[str, str],
         body: bytes = b"",
         limits: Limits = DEFAULT_LIMITS,
+        query: str = "",
     ) -> Answer | Failure:
         """As `post`, with any method but HEAD and CONNECT.
+
+        `query` is appended to that of the URL, however long it is, and not remembered. It must
+        be percent-encoded; a character that no query has is a Defect. It does not go along with
+        a redirect, whose Location says it all.
 
         Redirects: 307 and 308 repeat the request, 301, 302 and 303 continue with a GET without
         body. Each goes through the guard. To another scheme, host or port, Authorization,
@@ -95,8 +103,10 @@ class HttpClient:
         at = parse_url(url)
         if isinstance(at, str):
             return Failure("refused_by_guard", at)
+        if query and _QUERY.match(query) is None:
+            raise Defect("a query that is not percent-encoded")
         lines = _header_lines(at, headers)
-        exchange = _Exchange(method, at, lines, body, limits, self._total_by(limits))
+        exchange = _Exchange(method, at, lines, body, limits, self._total_by(limits), query)
         return await self._follow(await self._exchange(exchange), exchange)
 
     def close(self) -> None:
@@ -197,7 +207,9 @@ class HttpClient:
         return _not_checked(addresses) if isinstance(addresses, str) else addresses
 
     async def _follow(self, result: Answer | Failure, exchange: "_Exchange") -> Answer | Failure:
-        """The end of the redirects that begin with `result`, if it is one."""
+        """The end of the redirects that begin with `result`, if it is one. A server that was led
+        to sets no cookies for the one that was asked."""
+        first = exchange.at
         for _ in range(exchange.limits.redirects):
             if isinstance(result, Failure) or result.status not in _REDIRECTS:
                 return result
@@ -206,6 +218,8 @@ class HttpClient:
                 return following
             exchange = following
             result = await self._exchange(exchange)
+            if isinstance(result, Answer) and not _same_origin(exchange.at, first):
+                result = replace(result, headers=_without_cookies(result.headers))
         if isinstance(result, Failure) or result.status not in _REDIRECTS:
             return result
         return result if b"location" not in result.headers else Failure("redirects")
@@ -220,13 +234,15 @@ class _Exchange(Struct, frozen=True, gc=False):
     body: bytes
     limits: Limits
     total_by: float  # a time of the loop, for all redirects together
+    query: str = ""  # on top of the URL's own
 
     def request(self) -> bytes:
         """What goes over the wire."""
         at, body = self.at, self.body
         length = f"Content-Length: {len(body)}\r\n" if body or self.method != "GET" else ""
+        query = f"{'&' if '?' in at.target else '?'}{self.query}" if self.query else ""
         head = (
-            f"{self.method} {at.target} HTTP/1.1\r\nHost: {at.authority}\r\n"
+            f"{self.method} {at.target}{query} HTTP/1.1\r\nHost: {at.authority}\r\n"
             f"User-Agent: {USER_AGENT}\r\nAccept: */*\r\nAccept-Encoding: identity\r\n"
             f"{self.lines}{length}\r\n"
         )
@@ -238,13 +254,13 @@ class _Exchange(Struct, frozen=True, gc=False):
         if not location:
             return answer
         try:
-            target = parse_url(urljoin(self.at.text(), location))
+            target = read_url(urljoin(self.at.text(), location))
         except ValueError:  # brackets that hold no address
             return Failure("refused_by_guard", "host")
         if isinstance(target, str):
             return Failure("refused_by_guard", target)
         at, method, lines, body = self.at, self.method, self.lines, self.body
-        if (target.scheme, target.host, target.port) != (at.scheme, at.host, at.port):
+        if not _same_origin(target, at):
             lines = _without(lines, _FOR_ONE_ORIGIN)
         if answer.status not in _KEEP_METHOD:
             method, body = "GET", b""
@@ -264,9 +280,19 @@ def _header_lines(at: Url, headers: Mapping[str, str]) -> str:
     # As many lines as headers: no CR or LF but ours.
     if len(lines.splitlines()) != len(headers) or "\0" in lines or not lines.isascii():
         raise Defect("a header holds a control character, or one that is not ASCII")
-    if at.userinfo:
-        lines = f"Authorization: Basic {_basic(at.userinfo)}\r\n{lines}"
-    return lines
+    return _with_credentials(at, lines)
+
+
+def _with_credentials(at: Url, lines: str) -> str:
+    return f"Authorization: Basic {_basic(at.userinfo)}\r\n{lines}" if at.userinfo else lines
+
+
+def _same_origin(one: Url, other: Url) -> bool:
+    return (one.scheme, one.host, one.port) == (other.scheme, other.host, other.port)
+
+
+def _without_cookies(headers: Mapping[bytes, bytes]) -> Mapping[bytes, bytes]:
+    return {name: value for name, value in headers.items() if name != b"set-cookie"}
 
 
 def _without(lines: str, names: frozenset[str]) -> str:

@@ -15,6 +15,7 @@ from hushwire.outbound.answer import Answer, Failure, FailureKind, Limits
 HEAD_MAX: Final = 16 * 1024  # bytes of all headers of an exchange, interim ones and trailers too
 INTERIM_MAX: Final = 8  # 1xx answers before the answer
 _CODINGS: Final = ((b"content-encoding", b"identity"), (b"transfer-encoding", b"chunked"))
+_SET_COOKIE: Final = b"set-cookie"
 FRAMING_MAX: Final = 8  # bytes on the wire for a byte of body allowed: chunks of one byte pass
 
 Key = tuple[str, str, int, str]
@@ -148,7 +149,10 @@ class Connection(asyncio.Protocol):
         if self._head_bytes > HEAD_MAX:
             self._failed = "too_large"
         elif not self._head_done:
-            self._headers[name.lower()] = value
+            name = name.lower()
+            if name == _SET_COOKIE and name in self._headers:  # RFC 9110, 5.3: not a list
+                value = self._headers[name] + b"\n" + value
+            self._headers[name] = value
 
     def on_headers_complete(self) -> None:
         if self._complete:

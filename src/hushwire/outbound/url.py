@@ -46,7 +46,15 @@ class Url(Struct, frozen=True):
 
 @lru_cache(maxsize=64)  # most customers give one URL to all their messages; no more than that
 def parse_url(url: str) -> Url | Reason:
-    """The parts of an http or https URL, or why it is not one. A missing path is `/`."""
+    """The parts of an http or https URL, or why it is not one. A missing path is `/`.
+
+    For URLs of settings and requests: they are remembered. See `read_url` for others.
+    """
+    return read_url(url)
+
+
+def read_url(url: str) -> Url | Reason:
+    """As `parse_url`, and nothing of the URL is remembered: it may tell of one message."""
     if len(url) > MAX_CHARS:
         return "length"
     if not url.isascii() or not url.isprintable() or " " in url:

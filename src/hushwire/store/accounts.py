@@ -6,11 +6,16 @@ from msgspec import json
 
 from hushwire.clock import Entropy
 from hushwire.domain.account import Account, ApiKey, Number, NumberSettings, Pace
+from hushwire.domain.audit import Draft
+from hushwire.domain.audit_changes import of_account, of_key
 from hushwire.domain.message import Message
-from hushwire.errors import Defect
+from hushwire.domain.privacy import Privacy, Windows
+from hushwire.domain.retention import Retention
+from hushwire.errors import Defect, Misconfigured
 from hushwire.private import Private
+from hushwire.store.audit import AuditLog, actor
 from hushwire.store.engine import Database
-from hushwire.store.keys import LASTING, SEARCH, AccountKeys
+from hushwire.store.keys import FORMER, LASTING, SEARCH, SECRETS, AccountKeys
 from hushwire.vault.keyring import AccountCipher, Keyring
 from hushwire.vault.lookup import Pepper, month_of
 from hushwire.vault.slots import KeyRef, Slots
@@ -28,22 +33,27 @@ class Accounts:
 
     def __init__(
         self, reader: Database, write: WriteNow, slots: Slots, root: bytes,
-        entropy: Entropy,
+        entropy: Entropy, defaults: Windows, audit: AuditLog,
     ) -> None:  # fmt: skip
         self._write = write
+        self._audit = audit
         self._slots = slots
-        self._keyring = Keyring(slots, root, entropy)
+        self.keyring = Keyring(slots, root, entropy)
         self._entropy = entropy
         self.version = 0
         self.changed: Callable[[Record | None, Record | None], None] | None = None  # before, after
         self.keys: dict[int, AccountKeys] = {}
+        self.windows: dict[int, Windows] = {}  # how long each holds what is to be forgotten
+        self._defaults = defaults
         self.by_sid: dict[str, Account] = {}
         self.by_id: dict[int, Account] = {}
         self.api_keys: dict[str, ApiKey] = {}  # by SID
         self.numbers: dict[str, Number] = {}  # by E.164
         self.paces: dict[str, Pace] = {}
-        self.key_refs: set[KeyRef] = set()  # account keys and peppers: never orphans
-        self._account_refs: dict[int, KeyRef] = {}
+        self.key_refs: dict[KeyRef, int] = {}  # account id by what lies under the root: no orphans
+        self.account_refs: dict[int, KeyRef] = {}  # account key by account id
+        self.made_ms: dict[int, int] = {}  # when it was made or last rotated
+        self.formers: dict[int, KeyRef] = {}  # of accounts whose key is being rotated
         self._load(reader)
 
     # -- accounts -------------------------------------------------------------------------
@@ -54,9 +64,9 @@ class Accounts:
     ) -> Account:  # fmt: skip
         """Open an account, with a number if one is given; a subaccount when it has an owner."""
         account_id = max(self.by_id, default=0) + 1
-        refs = self._keyring.create_account(account_id)
+        refs = self.keyring.create_account(account_id)
         self._slots.write(refs.images, ())
-        cipher = self._cipher(account_id, refs.account_key)
+        cipher = self._cipher(account_id, refs.account_key, refs.secrets)
         account = Account(
             account_id, sid, owner_id or account_id, name, "active", token, now_ms, now_ms
         )
@@ -64,14 +74,20 @@ class Accounts:
         if phone is not None:
             number = self._new_number(number_sid, account_id, phone, NumberSettings(), now_ms)
 
+        drafts = of_account(None, account, actor())
+
         def work(db: Database) -> None:
             _put_account(db, account, refs.account_key, cipher)
             if number is not None:
                 _put_number(db, number, cipher)
+            db.do("insert_pepper", account_id, SECRETS, LASTING, refs.secrets)
             db.do("insert_pepper", account_id, SEARCH, month_of(now_ms), refs.pepper)
+            made = Draft(sid, "pepper.made", (sid,), f"{SEARCH} {month_of(now_ms)}")
+            self._audit.write(db, *drafts, made)
 
         self._write(work)
-        self._remember(account, refs.account_key, cipher)
+        self._remember(account, refs.account_key, cipher, now_ms)
+        self.key_refs[refs.secrets] = account_id
         if number is not None:
             self._own(number)
         self._add_pepper(account_id, SEARCH, month_of(now_ms), refs.pepper)
@@ -80,10 +96,16 @@ class Accounts:
 
     def change(self, account: Account) -> None:
         """Another name, status or token for an account that is there."""
-        cipher, ref = self.keys[account.id].cipher, self._account_refs[account.id]
-        self._write(lambda db: _put_account(db, account, ref, cipher))
+        cipher, ref = self.keys[account.id].cipher, self.account_refs[account.id]
         before = self.by_id[account.id]
-        self.by_id[account.id] = self.by_sid[account.sid] = account
+        drafts = of_account(before, account, actor())
+
+        def work(db: Database) -> None:
+            _put_account(db, account, ref, cipher)
+            self._audit.write(db, *drafts)
+
+        self._write(work)
+        self._know(account)
         self.version += 1
         self._tell(before, account)
 
@@ -106,21 +128,32 @@ class Accounts:
 
     def put_key(self, key: ApiKey) -> None:
         """Make an API key, or change its name or permissions."""
-        self._write(
-            lambda db: db.do(
+        before = self.api_keys.get(key.sid)
+        drafts = of_key(self.by_id[key.account_id].sid, before, key, actor())
+
+        def work(db: Database) -> None:
+            db.do(
                 "put_key", key.sid, key.account_id, key.friendly_name, key.kind,
                 "\n".join(key.permissions), key.secret_hash, key.created_ms, key.updated_ms,
-            )
-        )  # fmt: skip
-        before = self.api_keys.get(key.sid)
+            )  # fmt: skip
+            self._audit.write(db, *drafts)
+
+        self._write(work)
         self.api_keys[key.sid] = key
         self.version += 1
         self._tell(before, key)
 
     def delete_key(self, sid: str) -> None:
         """Revoke an API key."""
-        self._write(lambda db: db.do("delete_key", sid))
-        before = self.api_keys.pop(sid)
+        before = self.api_keys[sid]
+        drafts = of_key(self.by_id[before.account_id].sid, before, None, actor())
+
+        def work(db: Database) -> None:
+            db.do("delete_key", sid)
+            self._audit.write(db, *drafts)
+
+        self._write(work)
+        del self.api_keys[sid]
         self.version += 1
         self._tell(before, None)
 
@@ -154,39 +187,65 @@ class Accounts:
     # -- at start -------------------------------------------------------------------------
 
     def _load(self, reader: Database) -> None:
-        for row in reader.rows("accounts"):
-            account_id, sid, owner_id, name, status, ref, token, second, created, updated = row
-            cipher = self._cipher(int(account_id), int(ref))
-            account = Account(
-                account_id, sid, owner_id, name, status, _secret(cipher, _TOKEN, token), created,
-                updated, _secret(cipher, _SECONDARY, second) if second is not None else None,
-            )  # fmt: skip
-            self._remember(account, ref, cipher)
+        peppers: list[tuple[int, str, int, KeyRef]] = list(reader.rows("peppers"))
+        for account_id, _, _, ref in peppers:
+            self.key_refs[ref] = account_id
+        self._load_accounts(reader, {(row[0], row[1]): row[3] for row in peppers})
         for row in reader.rows("keys"):
             sid, account_id, name, kind, permissions, secret_hash, created, updated = row
             self.api_keys[sid] = ApiKey(
                 sid, account_id, name, kind, tuple(str(permissions).splitlines()), secret_hash,
                 created, updated,
             )  # fmt: skip
-        for row in reader.rows("peppers"):
-            self._add_pepper(*row)
+        for row in peppers:
+            if row[1] not in (SECRETS, FORMER):
+                self._add_pepper(*row)
         for row in reader.rows("numbers"):
             number_id, sid, account_id, phone, mps, sealed, created, updated = row
             opened = self.keys[account_id].cipher.open_secret(_NUMBER, sealed)
             settings = json.decode(opened, type=NumberSettings)
             self._own(Number(number_id, sid, account_id, phone, mps, created, updated, settings))
 
-    def _cipher(self, account_id: int, key_ref: KeyRef) -> AccountCipher:
-        cipher = self._keyring.load(account_id, key_ref)
+    def _load_accounts(self, reader: Database, beside: dict[tuple[int, str], KeyRef]) -> None:
+        for row in reader.rows("accounts"):
+            (
+                account_id, sid, owner_id, name, status, ref, token, second, privacy, retention,
+                created, updated, made_ms,
+            ) = row  # fmt: skip
+            former = beside.get((account_id, FORMER))
+            cipher = self._cipher(account_id, ref, beside[account_id, SECRETS], former)
+            account = Account(
+                account_id, sid, owner_id, name, status, _secret(cipher, _TOKEN, token), created,
+                updated, _secret(cipher, _SECONDARY, second) if second is not None else None,
+                json.decode(privacy, type=Privacy), json.decode(retention, type=Retention),
+            )  # fmt: skip
+            self._remember(account, ref, cipher, made_ms)
+            if former is not None:
+                self.formers[account_id] = former
+
+    def _cipher(
+        self, account_id: int, key_ref: KeyRef, secrets: KeyRef, former: KeyRef | None = None
+    ) -> AccountCipher:
+        cipher = self.keyring.load(account_id, key_ref, secrets, former)
         if cipher is None:
-            raise Defect(f"the key of account {account_id} is gone while its row is not")
+            raise Misconfigured(
+                f"the vault has no key for account {account_id}: it is older than the database; "
+                "put the newer vault back, or restore both from one backup"
+            )
         return cipher
 
-    def _remember(self, account: Account, key_ref: KeyRef, cipher: AccountCipher) -> None:
-        self.by_id[account.id] = self.by_sid[account.sid] = account
-        self._account_refs[account.id] = key_ref
-        self.key_refs.add(key_ref)
+    def _remember(
+        self, account: Account, key_ref: KeyRef, cipher: AccountCipher, made_ms: int
+    ) -> None:
+        self._know(account)
+        self.account_refs[account.id] = key_ref
+        self.made_ms[account.id] = made_ms
+        self.key_refs[key_ref] = account.id
         self.keys[account.id] = AccountKeys(cipher, self._entropy, self._new_pepper)
+
+    def _know(self, account: Account) -> None:
+        self.by_id[account.id] = self.by_sid[account.sid] = account
+        self.windows[account.id] = account.privacy.windows_s.over(self._defaults)
 
     def _own(self, number: Number) -> None:
         self.numbers[number.phone] = number
@@ -204,16 +263,23 @@ class Accounts:
 
     def _new_pepper(self, account_id: int, purpose: str, epoch: int) -> Pepper:
         """A pepper, once a month an account, or once a purpose: durable before the first tag."""
-        ref, image = self._keyring.new_pepper(account_id)
+        ref, image = self.keyring.new_pepper(account_id)
         self._slots.write([(ref, image)], ())
-        self._write(lambda db: db.do("insert_pepper", account_id, purpose, epoch, ref))
+        account = self.by_id[account_id].sid
+        made = Draft(account, "pepper.made", (account,), f"{purpose} {epoch or 'lasting'}")
+
+        def work(db: Database) -> None:
+            db.do("insert_pepper", account_id, purpose, epoch, ref)
+            self._audit.write(db, made)
+
+        self._write(work)
         return self._add_pepper(account_id, purpose, epoch, ref)
 
     def _add_pepper(self, account_id: int, purpose: str, epoch: int, ref: KeyRef) -> Pepper:
-        key = self._keyring.unwrap_key(account_id, ref)
+        key = self.keyring.unwrap_key(account_id, ref)
         if key is None:
             raise Defect(f"a pepper of account {account_id} is gone while its row is not")
-        self.key_refs.add(ref)
+        self.key_refs[ref] = account_id
         keys, pepper = self.keys[account_id], Pepper(key)
         if epoch == LASTING:
             keys.lasting[purpose] = pepper
@@ -228,6 +294,7 @@ def _put_account(db: Database, account: Account, ref: KeyRef, cipher: AccountCip
         "put_account", account.id, account.sid, account.owner_id, account.friendly_name,
         account.status, ref, cipher.seal_secret(_TOKEN, account.auth_token.reveal().encode()),
         cipher.seal_secret(_SECONDARY, second.reveal().encode()) if second is not None else None,
+        json.encode(account.privacy).decode(), json.encode(account.retention).decode(),
         account.created_ms, account.updated_ms,
     )  # fmt: skip
 

@@ -23,6 +23,7 @@ from hushwire.domain.message import Message
 from hushwire.domain.task import Task, TaskRef
 from hushwire.errors import Unavailable
 from hushwire.faults import reach
+from hushwire.store.audit import Groups
 from hushwire.store.engine import Database, Row
 from hushwire.store.rows import update_row
 from hushwire.vault.slots import KeyRef, Slots
@@ -63,6 +64,7 @@ class Batch:
     __slots__ = (
         "address_rows",
         "addressed",
+        "audits",
         "births",
         "commit_s",
         "deletes",
@@ -94,6 +96,7 @@ class Batch:
         self.forget_address: list[tuple[int, KeyRef]] = []
         self.deletes: list[tuple[int]] = []
         self.shreds: list[KeyRef] = []
+        self.audits: Groups = {}  # what it forgets, for the audit log
         self.work: list[Work] = []
         self.settled: list[tuple[int, Message | None]] = []  # what memory may forget after
         self.commit_s = 0.0

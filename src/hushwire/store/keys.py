@@ -8,6 +8,8 @@ from hushwire.vault.lookup import Pepper, day_of, month_of
 
 SEARCH = "msg-search"
 LASTING = 0  # the epoch of a pepper that is not of one month
+SECRETS = "secrets"  # no pepper: the key that seals the account's own secrets
+FORMER = "former"  # likewise: the account key before this one, until a rotation is finished
 
 
 class AccountKeys:

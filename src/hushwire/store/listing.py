@@ -1,22 +1,23 @@
 """Pages of an account's messages, newest first, by number and by date.
 
-An exact number is found by its keyed hash, a UTC day at a time (the index is led by the day,
+An exact number is found by its keyed hash, a stretch at a time (a day, or a part of a busy one:
 docs/adr/0004), and verified after opening: a hash of 8 bytes may collide.
 """
 
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 from hushwire.domain.message import Message
 from hushwire.domain.query import MessageQuery
 from hushwire.domain.sid import key_at
+from hushwire.domain.withholding import ROW
 from hushwire.store.accounts import Accounts
 from hushwire.store.engine import Database, Value
 from hushwire.store.rows import MessageRow, read_message, read_row
-from hushwire.vault.lookup import day_of
+from hushwire.vault.lookup import DAY_MS, PARTS, first_stretch
 from hushwire.vault.slots import Slots
 
-DAY_MS = 86_400_000
 SENT_WITHIN_MS = 36 * DAY_MS  # a message is sent at most this long after its birth
 _CHUNK = 200
 
@@ -67,16 +68,27 @@ class Listing:
         assert number is not None
         name = "list_to" if query.to is not None else "list_from"
         found: list[Message] = []
-        days = range(day_of(low >> 16), day_of((high - 1) >> 16) + 1)
-        for day in days if query.upwards else reversed(days):
-            pepper = keys.known_pepper(day * DAY_MS)
+        for stretch in self._stretches(low, high, upwards=query.upwards):
+            pepper = keys.known_pepper(stretch // PARTS * DAY_MS)
             if pepper is None:
                 continue  # nothing was written in that month
             tag = pepper.tag8(number.reveal())
-            found += self._scan(name, query, low, high, limit - len(found), (day, tag))
+            found += self._scan(name, query, low, high, limit - len(found), (stretch, tag))
             if len(found) == limit:
                 break
         return found
+
+    def _stretches(self, low: int, high: int, *, upwards: bool) -> Iterator[int]:
+        """Those in which messages with keys from `low` up to `high` may be, in that order."""
+        first, end = first_stretch(low >> 16), first_stretch((high - 1) >> 16) + PARTS
+        at: int | None = first - 1 if upwards else end
+        while at is not None:
+            if upwards:
+                (at,) = self._db.one("stretch_above", at, end)
+            else:
+                (at,) = self._db.one("stretch_below", at, first)
+            if at is not None:
+                yield at
 
     def _scan(
         self, name: str, query: MessageQuery, low: int, high: int, limit: int,
@@ -92,7 +104,9 @@ class Listing:
             for row in rows:
                 low, high = (row.key + 1, high) if query.upwards else (low, row.key)
                 message = read_message(row, keys, self._slots)
-                if message is not None and _matches(message, query):
+                if message is None or message.withheld & ROW:
+                    continue
+                if _matches(message, query):
                     found.append(message)
             if len(rows) < chunk:
                 break

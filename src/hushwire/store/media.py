@@ -8,7 +8,7 @@ object. The sweep finishes what a crash cut in half.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Final
@@ -16,19 +16,24 @@ from typing import Final
 from msgspec import Struct, convert
 
 from hushwire.clock import Entropy
+from hushwire.domain.audit import RECOVERED, RULE, Cause
 from hushwire.domain.media import Medium
 from hushwire.domain.sid import new_sid
+from hushwire.domain.withholding import waiting
 from hushwire.errors import Unavailable
 from hushwire.faults import reach
 from hushwire.store.commit import Batch
 from hushwire.store.engine import Database, Row
 from hushwire.store.objects import Objects
+from hushwire.store.rows import task_row
 from hushwire.store.store import Store
 from hushwire.vault.chunks import ChunkOpener, seal_chunks
 from hushwire.vault.seal import KEY_BYTES, NONCE_BYTES, KeyRef
 from hushwire.vault.slots import Slots, wrap
 
 _CHUNK: Final = 1_000
+_DELETED: Final = "media.deleted"
+_WITH: Final = Cause("message")  # the record of the message says who asked
 
 
 class SealedFile(Struct, frozen=True):
@@ -63,7 +68,10 @@ class MediaTable:
         self._reader = Database(store.path, readonly=True)
         self._any = bool(self._reader.one("any_media")[0])
         self._attached: list[tuple[Row, KeyRef, bytes]] = []  # for the next commit
-        self._forgotten: list[Medium] = []
+        self._forgotten: list[tuple[Medium, Cause]] = []
+        self._withheld: list[tuple[Medium, Cause]] = []  # for the next commit
+        # Is a legal hold about the message of that key?
+        self.held: Callable[[int], bool] | None = None
         self._removals: set[asyncio.Task[None]] = set()
         self._leaving = 0  # commits whose objects are not removed yet
         store.writers.append(self._write)
@@ -104,6 +112,20 @@ class MediaTable:
         """The media of the message of that key, in their order."""
         return self._of([record]) if self._any else []
 
+    def withheld(self, record: int) -> list[Medium]:
+        """Those of its media that are forgotten but for their keys."""
+        if not self._any:
+            return []
+        seen = {medium.sid for medium in self._of([record])}
+        return [medium for medium in self._of([record], all_=True) if medium.sid not in seen]
+
+    def expired(self, account_id: int, low: int, high: int, limit: int) -> list[Medium]:
+        """Media of an account's messages from the key `low` on, below `high`."""
+        if not self._any:
+            return []
+        rows = self._reader.rows("expired_media", account_id, low, high, limit)
+        return [_medium(row) for row in rows]
+
     def find(self, record: int, sid: str) -> Medium | None:
         """A medium of that message by its SID."""
         return next((medium for medium in self.of(record) if medium.sid == sid), None)
@@ -120,16 +142,28 @@ class MediaTable:
             return None
         return _opened(stream, ChunkOpener(key, medium.sid.encode()))
 
-    def _of(self, records: Sequence[int]) -> list[Medium]:
-        rows = self._reader.rows("media_of", json.dumps(records))
+    def _of(self, records: Sequence[int], *, all_: bool = False) -> list[Medium]:
+        rows = self._reader.rows("media_of", json.dumps(records), all_)
         return [_medium(row) for row in rows]
 
     # -- forgetting -----------------------------------------------------------------------
 
-    def forget(self, media: Sequence[Medium]) -> "asyncio.Future[None]":
-        """Destroy their keys, then their rows and objects. The future ends after the rows."""
-        self._forgotten.extend(media)
+    def forget(self, media: Sequence[Medium], cause: Cause = RULE) -> "asyncio.Future[None]":
+        """Destroy their keys, then their rows and objects. The future ends after the rows.
+
+        What a legal hold keeps is withheld: gone for every reader, but not destroyed.
+        """
+        for medium in media:
+            if self.held is not None and self.held(medium.record):
+                self._withheld.append((medium, cause))
+            else:
+                self._forgotten.append((medium, cause))
         return self._store.append(lambda db: None)
+
+    def vanish(self, record: int) -> None:
+        """Their message is deleted, but its row is withheld: they go, as far as they may."""
+        if self._any:
+            self.forget(self._of([record]), _WITH)
 
     def busy(self) -> int:
         """Commits that forgot media whose objects are still there."""
@@ -147,19 +181,43 @@ class MediaTable:
         are deleted in it."""
         attached, self._attached = self._attached, []
         gone, self._forgotten = self._forgotten, []
+        if self._withheld:
+            self._withhold(batch)
         if batch.deletes and self._any:
-            gone += self._of([key for (key,) in batch.deletes])
+            keys = [key for (key,) in batch.deletes]
+            known = {medium.sid for medium, _ in gone}
+            media = self._of(keys, all_=True)
+            gone += [(medium, _WITH) for medium in media if medium.sid not in known]
         if attached:
             rows = [row for row, _, _ in attached]
             batch.others.images.extend((ref, image) for _, ref, image in attached)
             batch.work.append(lambda db: db.many("insert_media", rows))
         if gone:
-            sids = [(medium.sid,) for medium in gone]
-            batch.shreds.extend(medium.key_ref for medium in gone)
+            sids = [(medium.sid,) for medium, _ in gone]
+            for medium, cause in gone:
+                batch.shreds.append(medium.key_ref)
+                group = (medium.account_id, _DELETED, cause.why, cause.actor)
+                batch.audits.setdefault(group, []).append(medium.sid)
             batch.work.append(lambda db: db.many("delete_media", sids))
-            names = [medium.name for medium in gone]
+            names = [medium.name for medium, _ in gone]
             self._leaving += 1
             batch.others.done.add_done_callback(partial(self._begin_removal, names))
+
+    def _withhold(self, batch: Batch) -> None:
+        asked, self._withheld = self._withheld, []
+        media = {medium.sid: (medium, cause) for medium, cause in asked}
+        batch.work.append(lambda db: db.many("withhold_media", [(sid,) for sid in media]))
+        records = {medium.record: medium.account_id for medium, _ in media.values()}
+        for medium in self._of(list(records)):  # those that were not withheld before
+            cause = media[medium.sid][1] if medium.sid in media else None
+            if cause is not None:
+                group = (medium.account_id, _DELETED, f"withheld {cause.why}", cause.actor)
+                batch.audits.setdefault(group, []).append(medium.sid)
+        for record, account_id in records.items():
+            task = waiting(record, account_id)
+            batch.others.puts.append(task_row(task, held=False))
+            batch.drops[:] = [drop for drop in batch.drops if drop != (record, task.number)]
+            self._store.outlet.note(task)
 
     def _begin_removal(self, names: list[str], _: "asyncio.Future[None]") -> None:
         reach("media.forgotten")
@@ -190,7 +248,7 @@ class MediaTable:
             return SweptMedia(elsewhere=len(rows))
         lost = [medium for medium, stray in rows if stray or self._is_lost(medium, names)]
         if lost:
-            await self.forget(lost)
+            await self.forget(lost, RECOVERED)
         known = {medium.name for medium, _ in rows}
         strays = [name for name in names - known if not self._objects.is_new(name)]
         if strays:

@@ -7,12 +7,15 @@ from typing import Final
 
 from hushwire.domain.alert import Alert
 from hushwire.domain.application import Application
+from hushwire.domain.audit import Reveal
+from hushwire.domain.connection import Connection
 from hushwire.domain.content import Template
 from hushwire.domain.debugger import Debugger
 from hushwire.domain.delivery import Delivery
 from hushwire.domain.entry import Entry
 from hushwire.domain.event import Event
 from hushwire.domain.keywords import Keywords
+from hushwire.domain.oauth import OauthApp, OauthGrant
 from hushwire.domain.owned import Owned
 from hushwire.domain.service import Service
 from hushwire.domain.shortcode import ShortCode
@@ -35,11 +38,15 @@ OWNED: Final[dict[str, type[Owned]]] = {
     "keywords": Keywords,
     "sink": Sink,
     "subscription": Subscription,
+    "connection": Connection,
+    "oauth-app": OauthApp,
+    "oauth-grant": OauthGrant,
 }
 ENTRIES: Final[dict[str, type[Entry]]] = {
     "alert": Alert,
     "delivery": Delivery,
     "event": Event,
+    "reveal": Reveal,
 }
 
 

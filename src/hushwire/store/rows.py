@@ -1,5 +1,6 @@
 """Between a `Message` and its row: what is sealed, under which key, and what is in clear."""
 
+from struct import Struct as Layout
 from typing import Final
 
 from msgspec import Struct, convert, json
@@ -8,10 +9,10 @@ from msgspec.structs import astuple
 from hushwire.domain.message import INBOUND, Direction, Message, Status
 from hushwire.domain.sid import MessageId, message_sid
 from hushwire.domain.task import Task
+from hushwire.domain.withholding import ADDRESS, ALL, CONTENT
 from hushwire.private import Private
 from hushwire.store.engine import Row
 from hushwire.store.keys import AccountKeys
-from hushwire.vault.lookup import day_of
 from hushwire.vault.seal import open_sealed, seal, wrap
 from hushwire.vault.slots import KeyRef, Slots
 
@@ -19,7 +20,11 @@ IN_DOUBT: Final = 1
 SETTLED: Final = 2
 PROVIDE_FEEDBACK: Final = 4
 DISCARD: Final = 8
-OBFUSCATE: Final = 16
+OBFUSCATE: Final = 16  # 32, 64, 128: `Message.withheld`
+
+
+# What is drawn for each part: its key, the nonce that key is wrapped with, and its own nonce.
+_DRAWN: Final = Layout("32s12s12s" * 2)
 
 
 def flags_of(message: Message) -> int:
@@ -30,10 +35,13 @@ def flags_of(message: Message) -> int:
         | (PROVIDE_FEEDBACK if message.provide_feedback else 0)
         | (DISCARD if message.discard else 0)
         | (OBFUSCATE if message.obfuscate else 0)
+        | message.withheld
     )
 
 
-def birth_row(message: Message, keys: AccountKeys, images: list[tuple[KeyRef, bytes]]) -> Row:
+def birth_row(
+    message: Message, keys: AccountKeys, stretch: int, images: list[tuple[KeyRef, bytes]]
+) -> Row:
     """The row of a new message; the images of its two keys are added to `images`."""
     assert message.to is not None
     assert message.body is not None
@@ -45,11 +53,12 @@ def birth_row(message: Message, keys: AccountKeys, images: list[tuple[KeyRef, by
     callback = message.callback.reveal() if message.callback is not None else ""
     extras = message.extras.reveal() if message.extras is not None else ""
     sid = message.sid.encode()
-    random = keys.entropy.bytes(112)  # two keys with their nonces, and two nonces
-    content_dek, address_dek = random[:32], random[44:76]
+    content_dek, content_wrap, content_nonce, address_dek, address_wrap, address_nonce = (
+        _DRAWN.unpack(keys.entropy.bytes(_DRAWN.size))
+    )
     wrapper, account_id = keys.cipher.wrapper, message.account_id
-    images.append((content_key, wrap(wrapper, account_id, content_key, content_dek, random[32:44])))
-    images.append((address_key, wrap(wrapper, account_id, address_key, address_dek, random[76:88])))
+    images.append((content_key, wrap(wrapper, account_id, content_key, content_dek, content_wrap)))
+    images.append((address_key, wrap(wrapper, account_id, address_key, address_dek, address_wrap)))
     content = f"{callback}\n{extras}\n{message.body.reveal()}".encode("utf-8", "surrogatepass")
     inbound = message.direction is INBOUND
     own, person = (to, from_) if inbound else (from_, to)
@@ -69,13 +78,13 @@ def birth_row(message: Message, keys: AccountKeys, images: list[tuple[KeyRef, by
         message.error_code,
         message.attempt,
         flags_of(message),
-        seal(content_dek, content, b"content" + sid, random[88:100]),
+        seal(content_dek, content, b"content" + sid, content_nonce),
         content_key,
-        seal(address_dek, f"{from_}\n{to}".encode(), b"address" + sid, random[100:]),
+        seal(address_dek, f"{from_}\n{to}".encode(), b"address" + sid, address_nonce),
         address_key,
         message.from_shown,
         message.to_shown,
-        day_of(message.created_ms),
+        stretch,
         person_tag if inbound else own_tag,
         own_tag if inbound else person_tag,
         message.lane,
@@ -158,7 +167,7 @@ class MessageRow(Struct, array_like=True):
     address_key: int | None
     from_shown: str | None
     to_shown: str | None
-    day: int
+    stretch: int
     from_tag: int | None
     to_tag: int | None
     lane: int
@@ -179,12 +188,16 @@ def read_message(row: MessageRow, keys: AccountKeys, slots: Slots) -> Message | 
     """The message of a row; None when both its keys are gone while the row is not.
 
     That is a deletion which a crash cut in half: for every reader the message is deleted, and
-    the sweep removes the row.
+    the sweep removes the row. What is withheld is not opened.
     """
     sid = message_sid(row.prefix, MessageId(row.key, row.tail))
-    content = _open(row.content, row.content_key, b"content", sid, keys, slots)
-    address = _open(row.address, row.address_key, b"address", sid, keys, slots)
-    if address is None and row.from_shown is None:
+    withheld = row.flags & ALL
+    content = address = None
+    if not withheld & CONTENT:
+        content = _open(row.content, row.content_key, b"content", sid, keys, slots)
+    if not withheld & ADDRESS:
+        address = _open(row.address, row.address_key, b"address", sid, keys, slots)
+    if address is None and row.from_shown is None and not withheld:
         return None
     url, _, rest = (content or "").partition("\n")
     extras, _, text = rest.partition("\n")
@@ -204,8 +217,8 @@ def read_message(row: MessageRow, keys: AccountKeys, slots: Slots) -> Message | 
         segments=row.segments,
         created_ms=row.key >> 16,
         updated_ms=row.updated_ms,
-        content_key=row.content_key if content is not None else None,
-        address_key=row.address_key if address is not None else None,
+        content_key=row.content_key if content is not None or withheld & CONTENT else None,
+        address_key=row.address_key if address is not None or withheld & ADDRESS else None,
         expires_ms=row.expires_ms,
         sent_ms=row.sent_ms,
         error_code=row.error_code,
@@ -225,7 +238,18 @@ def read_message(row: MessageRow, keys: AccountKeys, slots: Slots) -> Message | 
         media=rare.media,
         send_at_ms=rare.send_at_ms,
         price=row.price,
+        withheld=withheld,
     )
+
+
+def read_parties(row: MessageRow, keys: AccountKeys, slots: Slots) -> tuple[str, str] | None:
+    """Sender and recipient of a row, withheld or not: what legal holds ask."""
+    sid = message_sid(row.prefix, MessageId(row.key, row.tail))
+    address = _open(row.address, row.address_key, b"address", sid, keys, slots)
+    if address is None:
+        return None
+    from_, _, to = address.partition("\n")
+    return from_, to
 
 
 def _open(

@@ -13,19 +13,31 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-from hushwire.clock import Entropy
+from hushwire.clock import Clock, Entropy
+from hushwire.domain.audit import RECOVERED, RULE, Cause
 from hushwire.domain.message import SLOTS, Change, Message, is_finished
-from hushwire.domain.sid import MessageId, Mint, parse_message_sid
+from hushwire.domain.privacy import DEFAULTS, Windows
+from hushwire.domain.sid import MessageId, Mint, message_sid, parse_message_sid
 from hushwire.domain.task import Task, TaskKind
+from hushwire.domain.withholding import ADDRESS, CONTENT, ROW
 from hushwire.errors import Misconfigured
 from hushwire.observe import Metrics
 from hushwire.store.accounts import Accounts
+from hushwire.store.audit import AuditLog, Groups
 from hushwire.store.commit import Batch, GroupCommit, Part, Work
 from hushwire.store.engine import Database, Value
 from hushwire.store.feedback import FeedbackTable
 from hushwire.store.idempotency import IdempotencyTable
-from hushwire.store.rows import address_row, birth_row, read_message, read_row, read_task, task_row
-from hushwire.vault.lookup import DAY_MS, day_of
+from hushwire.store.rows import (
+    address_row,
+    birth_row,
+    read_message,
+    read_parties,
+    read_row,
+    read_task,
+    task_row,
+)
+from hushwire.vault.lookup import DAY_MS, Stretches, day_of
 from hushwire.vault.slots import KeyRef, Slots
 
 VAULT_ID = "vault_id"
@@ -84,6 +96,8 @@ class Store:
         failed: Callable[[BaseException], None],
         warm: int = 20_000,
         threaded: bool = True,
+        windows: Windows = DEFAULTS,
+        clock: Clock | None = None,
     ) -> None:
         self.path = path
         self._slots = slots
@@ -99,15 +113,22 @@ class Store:
             self._db, slots, seal=self._seal, finished=self._finished, failed=failed,
             make_room=self._drop_ballast, threaded=threaded,
         )  # fmt: skip
-        self.accounts = Accounts(self._reader, self._commit.now, slots, root, entropy)
+        self.audit = AuditLog(path, self._reader, self.append, (clock or Clock()).now_ms)
+        self.accounts = Accounts(
+            self._reader, self._commit.now, slots, root, entropy, windows, self.audit
+        )
         self.idempotency = IdempotencyTable(self._reader, self._commit)
         self.feedback = FeedbackTable(self._reader, self._commit)
         self._mint = Mint(0, self._reader.one("last_key")[0] or 0, entropy.bytes)
+        self._stretches = Stretches(self._reader.one("last_stretch")[0] or 0)
         # Unfinished messages, and changes not yet on disk: key → latest state, None if deleted.
         self._memory: dict[int, Message | None] = {}
         self._spare: list[KeyRef] = []
         self.outlet: Outlet = _Nobody()
         self.told: Callable[[Message], None] | None = None  # hears of every durable change
+        # Asked of every change that destroys something: what of it is allowed now.
+        self.custodian: Callable[[Change], Change] | None = None
+        self.vanished: Callable[[int], None] | None = None  # hears of what is deleted but withheld
         # Each is given every batch before it is written, and may add statements to it.
         self.writers: list[Callable[[Batch], None]] = []
 
@@ -133,10 +154,13 @@ class Store:
             spare.extend(reversed(self._slots.allocate(SPARE_SLOTS)))
         return self._mint.next(now_ms), spare.pop(), spare.pop()
 
-    def record(self, changes: Sequence[Change], *, urgent: bool = False) -> "asyncio.Future[None]":
+    def record(
+        self, changes: Sequence[Change], *, urgent: bool = False, cause: Cause = RULE
+    ) -> "asyncio.Future[None]":
         """Write changes in the next group commit; the future ends when they are durable.
 
-        Births are urgent in themselves: somebody waits for the answer.
+        Births are urgent in themselves: somebody waits for the answer. `cause`: of what is
+        forgotten in them, for the audit log.
 
         A birth may be refused by a full disk (`Unavailable`); nothing of it remains. Births
         and other changes are not mixed in one call.
@@ -144,12 +168,15 @@ class Store:
         batch = self._commit.open_batch(urgent=urgent or changes[0].before is None)
         part, memory = batch.others, self._memory
         rooms: dict[tuple[TaskKind, int], bool] = {}  # asked once for all of these changes
-        for change in changes:
+        for asked in changes:
+            ends = asked.shreds or asked.after is None
+            change = self._allowed(asked, batch, cause) if ends else asked
             before, after = change.before, change.after
             if after is None:
                 assert before is not None
                 key = before.key
                 batch.deletes.append((key,))
+                _note(batch.audits, before, (), cause)
                 self.outlet.forget(key)
             else:
                 key = after.key
@@ -163,7 +190,7 @@ class Store:
             if change.shreds:
                 batch.shreds.extend(change.shreds)
                 if before is not None and after is not None:
-                    _forget(batch, before, after)
+                    _forget(batch, before, after, cause)
                     self.outlet.forget(key)
             if change.drops:
                 batch.drops.extend(change.drops)
@@ -174,6 +201,27 @@ class Store:
                 for task in change.puts:
                     self._put(part, task, after, rooms)
         return part.done
+
+    def _allowed(self, change: Change, batch: Batch, cause: Cause) -> Change:
+        """What may be destroyed of what a change destroys; the rest is withheld."""
+        before, custodian = change.before, self.custodian
+        if before is None or custodian is None:
+            return change
+        allowed = custodian(change)
+        after = allowed.after
+        if allowed is change or after is None:
+            return allowed
+        key, row = before.key, change.after is None
+        if after.withheld & ~before.withheld:
+            _note(batch.audits, before, () if row else _withheld_parts(before, after), cause)
+        if after.withheld & ADDRESS:  # nobody finds it by number any more
+            batch.work.append(lambda db: db.do("unname_message", key))
+        if row and self.vanished is not None:
+            self.vanished(key)
+        waits = {(key, put.number) for put in allowed.puts}  # statements drop after they put
+        batch.drops[:] = [drop for drop in batch.drops if drop not in waits]
+        self.outlet.forget(key)
+        return allowed
 
     def _put(
         self, part: Part, task: Task, message: Message, rooms: dict[tuple[TaskKind, int], bool]
@@ -201,13 +249,19 @@ class Store:
 
     def _seal(self, batch: Batch) -> None:
         keys, images = self.accounts.keys, batch.births.images
-        batch.rows = [birth_row(born, keys[born.account_id], images) for born in batch.newborn]
+        stretch = self._stretches.next
+        batch.rows = [
+            birth_row(born, keys[born.account_id], stretch(born.created_ms), images)
+            for born in batch.newborn
+        ]
         for message in batch.addressed:  # their sender was chosen
             row = address_row(message, keys[message.account_id], self._slots)
             if row is not None:
                 batch.address_rows.append(row)
         for write in self.writers:
             write(batch)
+        if audits := batch.audits:
+            batch.work.append(lambda db: self.audit.write_groups(db, audits, self._sid_of))
 
     def _finished(self, batch: Batch) -> None:
         memory, outlet, metrics = self._memory, self.outlet, self._metrics
@@ -233,7 +287,7 @@ class Store:
         if self.told is not None:
             unborn = {born.key for born in batch.newborn} if batch.refused else ()
             for key, after in batch.settled:
-                if after is not None and key not in unborn:
+                if after is not None and key not in unborn and not after.withheld & ROW:
                     self.told(after)
 
     def _cool(self) -> None:
@@ -252,11 +306,29 @@ class Store:
     def latest(self, key: int) -> Message | None:
         """The latest state of a message, from memory or disk; None when it is deleted."""
         if key in self._memory:
-            return self._memory[key]
+            message = self._memory[key]
+            return message if message is None or not message.withheld & ROW else None
         return self.load([key]).get(key)
 
-    def load(self, keys: Sequence[int]) -> dict[int, Message]:
-        """The latest state of these messages; deleted ones are missing."""
+    def parties(self, key: int) -> tuple[str, str] | None:
+        """Sender and recipient of a message, though they are withheld; None once forgotten."""
+        raw = self._reader.one("messages_by_keys", json.dumps([key]))
+        if raw is None:
+            return None
+        row = read_row(raw)
+        return read_parties(row, self.accounts.keys[row.account_id], self._slots)
+
+    def load(self, keys: Sequence[int], *, withheld: bool = False) -> dict[int, Message]:
+        """The latest state of these messages; deleted ones are missing.
+
+        `withheld`: also those that are deleted for everybody but who has to finish it.
+        """
+        found = self._load(keys)
+        if withheld:
+            return found
+        return {key: message for key, message in found.items() if not message.withheld & ROW}
+
+    def _load(self, keys: Sequence[int]) -> dict[int, Message]:
         found: dict[int, Message] = {}
         cold: list[int] = []
         for key in keys:
@@ -281,6 +353,20 @@ class Store:
             return None
         return message
 
+    def expired(
+        self, account_id: int, low: int, high: int, wanted: tuple[bool, bool, bool], limit: int
+    ) -> list[int]:
+        """Keys of an account's messages from `low` on, below `high`, of which something is left.
+
+        `wanted`: of their row; of their content; of their address.
+        """
+        found = self._reader.rows("expired", account_id, low, high, *wanted, limit)
+        return [key for (key,) in found]
+
+    def first_key(self, account_id: int, low: int) -> int | None:
+        """The first message of an account from `low` on."""
+        return self._reader.one("first_message", account_id, low)[0]
+
     def key_by_ref(self, ref: str) -> int | None:
         """The message a carrier's id belongs to, while its receipt is awaited."""
         row = self._reader.one("record_by_ref", ref)
@@ -299,8 +385,9 @@ class Store:
     # -- tasks ----------------------------------------------------------------------------
 
     def release_held(self) -> None:
-        """At start: what a dead process held in memory is in the table again."""
-        self._commit.now(lambda db: db.do("release_held"))
+        """At start: what a dead process held in memory is in the table again, but for the
+        attempts it had marked."""
+        self._commit.now(lambda db: db.do("release_held", TaskKind.SUBMIT))
 
     def lanes_due(self) -> list[tuple[TaskKind, int, int]]:
         """Every (kind, lane, earliest due) with a task in the table."""
@@ -309,7 +396,7 @@ class Store:
 
     def attempts(self) -> list[Task]:
         """At start: the attempts a dead process had marked and not settled."""
-        return [read_task(row) for row in self._reader.rows("tasks_of_kind", TaskKind.ATTEMPT)]
+        return [read_task(row) for row in self._reader.rows("marked_attempts", TaskKind.SUBMIT)]
 
     async def claim(
         self, kind: TaskKind, lane: int, now_ms: int, limit: int
@@ -326,9 +413,9 @@ class Store:
         tasks.sort(key=lambda task: (task.due_ms, task.record, task.number))
         return tasks, following[0]
 
-    def callbacks_pending(self, key: int) -> bool:
-        """Is the customer still to be told something about this message?"""
-        return self._reader.one("task_of_kind", key, TaskKind.CALLBACK) is not None
+    def has_task(self, key: int, kind: TaskKind) -> bool:
+        """Does a task of that kind wait for this message?"""
+        return self._reader.one("task_of_kind", key, kind) is not None
 
     def set_aside(self, tasks: Sequence[Task]) -> None:
         """Write tasks without any change to their messages (retries, pacing)."""
@@ -336,6 +423,25 @@ class Store:
         for task in tasks:
             part.puts.append(task_row(task, held=False))
             self.outlet.note(task)
+
+    def hasten(
+        self, kind: TaskKind, lane: int, now_ms: int, *, number: int = 0,
+        withheld_of: int | None = None,
+    ) -> "asyncio.Future[None]":  # fmt: skip
+        """What waits in a lane is due now, in the commit after all that was recorded.
+
+        `withheld_of`: only tasks of that number, of what is withheld of that account.
+        """
+
+        def work(db: Database) -> None:
+            if withheld_of is None:
+                db.do("hasten_lane", kind, lane, now_ms)
+            else:
+                db.do("hasten_withheld", kind, lane, now_ms, number, withheld_of)
+
+        done = self.append(work)
+        done.add_done_callback(lambda _: self.outlet.note(Task(0, number, kind, lane, now_ms)))
+        return done
 
     def drop(self, tasks: Sequence[Task]) -> "asyncio.Future[None]":
         """These tasks are done."""
@@ -346,6 +452,12 @@ class Store:
 
     def resume_paces(self, now_ms: int) -> None:
         """At start: a paced sender's timetable goes on behind what the table holds of it."""
+        waiting: dict[tuple[int, int, int], int] = {
+            (account_id, day, tag): segments
+            for account_id, day, tag, segments in self._reader.rows(
+                "waiting_segments", TaskKind.SUBMIT
+            )
+        }
         for phone, pace in self.accounts.paces.items():
             number = self.accounts.numbers[phone]
             keys = self.accounts.keys[number.account_id]
@@ -353,11 +465,8 @@ class Store:
             for at_ms in (now_ms, now_ms - DAY_MS) if pace.mps else ():
                 pepper = keys.known_pepper(at_ms)
                 if pepper is not None:
-                    tag = pepper.tag8(phone)
-                    (waiting,) = self._reader.one(
-                        "waiting_segments", day_of(at_ms), tag, TaskKind.SUBMIT
-                    )
-                    pace.occupy(now_ms, waiting)
+                    mine = (number.account_id, day_of(at_ms), pepper.tag8(phone))
+                    pace.occupy(now_ms, waiting.get(mine, 0))
 
     async def _work(self, work: Work) -> None:
         batch = self._commit.open_batch()
@@ -410,11 +519,21 @@ class Store:
     ) -> None:  # fmt: skip
         """The sweep: these (message, key) pairs name keys that are gone; drop what they sealed."""
         batch = self._commit.open_batch()
-        batch.forget_content.extend(contents)
-        batch.forget_address.extend(addresses)
-        for key, _ in rows:
+        deleted = {key for key, _ in rows}
+        for key in deleted:
             batch.drops.extend((key, number) for number in SLOTS)
-        batch.work.append(lambda db: db.many("finish_delete", rows))
+
+        def work(db: Database) -> None:
+            groups: Groups = {}  # only of what still names its key: the rest was recorded
+            _recover(db, groups, "body", [pair for pair in contents if pair[0] not in deleted])
+            _recover(db, groups, "numbers", addresses)
+            _recover(db, groups, "", rows)
+            db.many("forget_content", contents)
+            db.many("forget_address", addresses)
+            db.many("finish_delete", rows)
+            self.audit.write_groups(db, groups, self._sid_of)
+
+        batch.work.append(work)
         await batch.others.done
 
     async def close(self) -> None:
@@ -423,6 +542,9 @@ class Store:
         self._reader.close()
         self._db.fold()
         self._db.close()
+
+    def _sid_of(self, account_id: int) -> str:
+        return self.accounts.by_id[account_id].sid
 
     def _fill_ballast(self) -> None:
         self._given_up = False
@@ -435,8 +557,39 @@ class Store:
             self._given_up = True
 
 
-def _forget(batch: Batch, before: Message, after: Message) -> None:
+def _forget(batch: Batch, before: Message, after: Message, cause: Cause) -> None:
+    parts: tuple[str, ...] = ()
     if after.content_key is None and before.content_key is not None:
         batch.forget_content.append((after.key, before.content_key))
+        parts = ("body",)
     if after.address_key is None and before.address_key is not None:
         batch.forget_address.append((after.key, before.address_key))
+        parts += ("numbers",)
+    if parts:
+        _note(batch.audits, before, parts, cause)
+
+
+def _withheld_parts(before: Message, after: Message) -> tuple[str, ...]:
+    """For the audit log: what is gone for every reader, though its key lives."""
+    new = after.withheld & ~before.withheld
+    parts = (("body", CONTENT), ("numbers", ADDRESS))
+    return (*(part for part, bit in parts if new & bit), "withheld")
+
+
+def _note(groups: Groups, message: Message, parts: tuple[str, ...], cause: Cause) -> None:
+    """For the audit log: these parts of a message are forgotten; without parts, all of it."""
+    detail = " ".join((*parts, cause.why))
+    what = "message.redacted" if parts else "message.deleted"
+    groups.setdefault((message.account_id, what, detail, cause.actor), []).append(message.sid)
+
+
+def _recover(db: Database, groups: Groups, part: str, pairs: Sequence[tuple[int, KeyRef]]) -> None:
+    """For the audit log: what a crash let be forgotten without its record."""
+    what = "message.redacted" if part else "message.deleted"
+    detail = f"{part} {RECOVERED.why}".strip()
+    for key, ref in pairs:
+        row = db.one("named_by", key, ref)
+        if row is not None:
+            tail, prefix, account_id = row
+            sid = message_sid(prefix, MessageId(key, tail))
+            groups.setdefault((account_id, what, detail, None), []).append(sid)

@@ -5,11 +5,11 @@ somebody asks.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from hushwire.domain.message import INBOUND, Message
+from hushwire.domain.message import INBOUND, WAITING, Message
 from hushwire.domain.usage import category_of
 from hushwire.store.commit import Batch, Work
 from hushwire.store.engine import Database
@@ -36,6 +36,8 @@ class UsageTable:
     def count(self, batch: Batch) -> None:
         """Count the messages that a batch gives birth to; called before it is written.
 
+        One that waits for its sender is counted when it has one, by `chosen`.
+
         On the hot path: nothing but a look-up and two additions for a message. A batch is born
         within milliseconds, so all of it counts for the day of its first message.
         """
@@ -44,6 +46,8 @@ class UsageTable:
             return
         tally: dict[tuple[int, bool, str, str], list[int]] = {}
         for born in newborn:
+            if born.status in WAITING:
+                continue
             inbound = born.direction is INBOUND
             own = born.to if inbound else born.from_
             # How it begins tells a number from a short code; no more of it is looked at here.
@@ -61,7 +65,20 @@ class UsageTable:
             for (account_id, inbound, prefix, begins), (count, segments) in tally.items()
         ]
         # A full disk refuses the births, and then there is nothing to count.
-        batch.work.append(lambda db: None if batch.refused else db.many("add_usage", rows))
+        if rows:
+            batch.work.append(lambda db: None if batch.refused else db.many("add_usage", rows))
+
+    def chosen(self, messages: Sequence[Message], now_ms: int) -> None:
+        """Messages of services have their senders: with the commit of the choice itself."""
+        day = day_of(now_ms)
+        rows = [
+            (m.account_id, day, category_of(m.sid[:2], m.from_.reveal()[:1], inbound=False), 1,
+             m.segments, 0)
+            for m in messages
+            if m.from_ is not None
+        ]  # fmt: skip
+        if rows:
+            self._append(lambda db: db.many("add_usage", rows))
 
     def charge(self, message: Message, price: int) -> None:
         """A message was charged for: with the next commit, that of the tick's other changes."""

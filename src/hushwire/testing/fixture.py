@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from twilio.rest import Client  # pyright: ignore[reportMissingTypeStubs]  # it has none
 
 Behaviour = Literal[
-    "deliver", "undeliverable", "unreachable", "blocked", "landline", "filtered", "slow", "silent"
-]
+    "deliver", "undeliverable", "unreachable", "blocked", "landline", "filtered", "slow", "silent",
+    "no_short_codes",
+]  # fmt: skip
 
 REST_S: Final = 5.0  # real time that reading a phone waits for what is on its way
 _POLL_S: Final = 0.005

@@ -3,6 +3,8 @@
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from msgspec import Struct
+
 from hushwire.testing.server import FORM, Answer, ServerProcess
 
 HOUR_S: Final = 3600  # after it, nothing more is expected of a message without a receipt
@@ -12,6 +14,25 @@ _UNSET: Final = dict.fromkeys(
     ("FriendlyName", "SmsUrl", "SmsMethod", "SmsFallbackUrl", "SmsFallbackMethod",
      "StatusCallback", "StatusCallbackMethod"), "",
 )  # fmt: skip
+
+
+class _Kind(Struct, frozen=True):
+    """A kind of record that a test may make."""
+
+    path: str
+    key: str  # of the list
+    suffix: str = ""
+    of_account: bool = False  # below the account's path
+
+
+_MADE: Final = (
+    _Kind("/v1/Services", "services"),
+    _Kind("/Applications", "applications", ".json", of_account=True),
+    _Kind("/v1/Content", "contents"),
+    _Kind("/Keys", "keys", ".json", of_account=True),
+    _Kind("/v1/Subscriptions", "subscriptions"),
+    _Kind("/v1/Sinks", "sinks"),
+)
 
 
 class CannotReset(Exception):
@@ -26,7 +47,8 @@ def messages(server: ServerProcess) -> list[dict[str, Any]]:
 
 
 def reset(server: ServerProcess) -> None:
-    """Lift opt-outs, delete the account's messages, give back its numbers, close subaccounts.
+    """Lift opt-outs, delete the account's messages, give back its numbers, close subaccounts;
+    delete its services, applications, templates, keys, sinks and subscriptions.
 
     What is not finished is finished by letting time pass. Raises CannotReset.
     """
@@ -34,6 +56,8 @@ def reset(server: ServerProcess) -> None:
     _opt_outs(server)
     if not (_empty(server) or _empty(server, HOUR_S) or _empty(server, QUEUE_S)):
         raise CannotReset("messages of this test are not finished, so they cannot be deleted")
+    for kind in _MADE:
+        _delete_all(server, kind)
     _numbers(server)
     _subaccounts(server)
 
@@ -58,6 +82,14 @@ def _empty(server: ServerProcess, wait_s: int = 0) -> bool:
         if refused:
             return False
     return True
+
+
+def _delete_all(server: ServerProcess, kind: _Kind) -> None:
+    """Of what has a path of its own, all: none is there when the server starts."""
+    path = server.account_path(kind.path) if kind.of_account else kind.path
+    while found := _done(server.ask("GET", f"{path}{kind.suffix}{_PAGE}")).json()[kind.key]:
+        for record in found:
+            _done(server.ask("DELETE", f"{path}/{record['sid']}{kind.suffix}"))
 
 
 def _numbers(server: ServerProcess) -> None:

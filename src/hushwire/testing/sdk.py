@@ -28,7 +28,7 @@ def client_for(url: str, account_sid: str, auth_token: str) -> Client:
     client = Client(account_sid, auth_token)
     for product in (
         client.api, client.messaging, client.monitor, client.content, client.lookups,
-        client.oauth, client.iam, client.accounts,
+        client.oauth, client.iam, client.accounts, client.events,
     ):  # fmt: skip
         product.base_url = url
     return client

@@ -8,12 +8,16 @@ and its seed: a run repeats itself exactly. Sockets are not for it.
 import asyncio
 import selectors
 from collections.abc import Callable, Coroutine
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 from hushwire.clock import Clock
 from hushwire.errors import Defect
 
 T = TypeVar("T")
+
+# What is due within this is due now. asyncio's own nanosecond is less than a float's last digit
+# after half a year, and a timer that was reached would never be due.
+RESOLUTION_S: Final = 1e-6
 
 
 class SimLoop(asyncio.SelectorEventLoop):
@@ -27,6 +31,7 @@ class SimLoop(asyncio.SelectorEventLoop):
         self._now_s = start_s
         self._dead = False
         super().__init__(_Jump(self._jump))
+        self._clock_resolution = RESOLUTION_S
 
     def time(self) -> float:
         """Virtual seconds."""

@@ -104,7 +104,7 @@ class Inventory:
         """
         changes: dict[int, bytes] = {}
         states, generations, slots = self._states, self._generations, len(self._states)
-        for ref, image in images:  # two a message: `_is_live`, written out
+        for ref, image in images:  # two a message: `is_live`, written out
             slot = ref >> 32
             if (
                 slot >= slots
@@ -116,7 +116,7 @@ class Inventory:
             changes[slot] = image
         shredded: dict[int, int] = {}
         for ref in shreds:
-            if self._is_live(ref):
+            if self.is_live(ref):
                 slot, after = ref >> 32, min((ref & 0xFFFFFFFF) + 1, GENERATION_MAX)
                 changes[slot] = BLANK + after.to_bytes(4, "big")
                 shredded[slot] = after
@@ -128,7 +128,8 @@ class Inventory:
             self._states[slot] = _SPENT  # before its generation: see `found`
             self._generations[slot] = after
 
-    def _is_live(self, ref: KeyRef) -> bool:
+    def is_live(self, ref: KeyRef) -> bool:
+        """Is it taken or found, and not shredded?"""
         slot = ref >> 32
         return (
             slot < len(self._states)

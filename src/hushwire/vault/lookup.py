@@ -10,6 +10,8 @@ from typing import Final
 from hushwire.vault.keyed import Keyed
 
 DAY_MS: Final = 86_400_000
+STRETCH_MESSAGES: Final = 4_000
+PARTS: Final = 1 << 16  # of a day, at most; the last has no end
 
 
 class Pepper:
@@ -41,3 +43,33 @@ def month_of(ms: int) -> int:
 def day_of(ms: int) -> int:
     """The UTC day of a Unix time in milliseconds, as days since 1970-01-01."""
     return ms // DAY_MS
+
+
+class Stretches:
+    """Leads the indexes on numbers: a UTC day, or a part of a busy one.
+
+    Tags are chance, so each new one dirties a page of its index; in a part of some thousand
+    messages, many share one. A stretch is `day << 16 | part`: it grows with time.
+    """
+
+    def __init__(self, last: int) -> None:
+        """`last`: the highest stretch ever given, which is not continued; 0 before any."""
+        self._last = last
+        self._left = 0  # how many messages it still takes
+
+    def next(self, at_ms: int) -> int:
+        """The stretch of the next message, born at that time (Unix ms)."""
+        first = first_stretch(at_ms)
+        if first > self._last:
+            self._last, self._left = first, STRETCH_MESSAGES
+        elif first + PARTS <= self._last:
+            return first  # it comes after one of a later day
+        elif self._left == 0 and self._last < first + PARTS - 1:
+            self._last, self._left = self._last + 1, STRETCH_MESSAGES
+        self._left -= 1
+        return self._last
+
+
+def first_stretch(ms: int) -> int:
+    """The first stretch of the day of a Unix time in milliseconds."""
+    return ms // DAY_MS * PARTS

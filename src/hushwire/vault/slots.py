@@ -1,4 +1,4 @@
-"""Slots: where keys live, and where they are destroyed. The vault's one file with I/O.
+"""Slots: where keys live, and where they are destroyed.
 
 A key lives in a 64-byte slot of a preallocated file, wrapped under another key; to forget it
 is to overwrite that slot in place. Nothing else on disk holds the key, in any form.
@@ -10,45 +10,40 @@ A shredded slot is 60 zero bytes and the next generation, so a slot always moves
 restored from a backup (slot, generation) never opens what was put there later. A slot never
 used is all zeros and will be handed out as generation 1.
 
-Files are preallocated by writing zeros and synced before use, so that overwriting a slot
-touches only its own block: no allocation, no journalled metadata, no second copy.
+A rotation puts another image of the same key into its slot (`rewrap`), under the same
+generation, so that references stay valid. Everything that is written may go to a second
+directory as well, before it counts (`copy`).
 
-Which slot is free, live or spent is known in memory, by the inventory (`inventory`). Here are
-the files, and the locks under which threads share both.
+Which slot is free, live or spent is known in memory, by the inventory (`inventory`); the files
+are those of `files`. Here are the locks under which threads share both.
 """
 
 import errno
-import fcntl
 import hmac
-import os
-import re
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from struct import Struct as Layout
 from typing import Final, Self
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec import Struct
 
-from hushwire import faults
 from hushwire.clock import Entropy, SystemEntropy
 from hushwire.errors import Defect, Misconfigured
+from hushwire.vault.copy import attach_copy
+from hushwire.vault.files import HEADER_BYTES as HEADER_BYTES  # part of this interface
+from hushwire.vault.files import SlotFiles, file_bytes, make_header, read_header, sync_directory
 from hushwire.vault.inventory import BLANK, Inventory, runs
 from hushwire.vault.inventory import GENERATION_MAX as GENERATION_MAX  # part of this interface
-from hushwire.vault.seal import SLOT_BYTES, KeyRef, SealBroken, derive, unwrap_image
+from hushwire.vault.seal import SLOT_BYTES as SLOT_BYTES  # part of this interface
+from hushwire.vault.seal import KeyRef, SealBroken, Wraps, derive, unwrap_image
 from hushwire.vault.seal import wrap as wrap  # part of this interface
 
-HEADER_BYTES: Final = 4096
 SLOTS_PER_FILE: Final = 1 << 18  # 16 MiB
 SLOTS_MAX: Final = 1 << 31  # so that a reference stays in 63 bits
 SLOTS_PER_FILE_MAX: Final = 1 << 24  # 1 GiB: a file is read in one call
 
 _SEALED_BYTES: Final = len(BLANK)  # what a shred overwrites
-_HEADER: Final = Layout(">8sB16sIQ")  # magic, format, vault id, file number, slots per file
-_MAGIC: Final = b"HUSHSLOT"
-_FORMAT: Final = 1
-_FILE_NAME: Final = re.compile(r"(\d{4,})\.slots")
 
 
 class SlotStats(Struct, frozen=True):
@@ -67,35 +62,43 @@ class Slots:
     writer's. Writes are one at a time.
     """
 
-    def __init__(self, directory: Path, root: bytes, slots_per_file: int) -> None:
+    def __init__(
+        self, files: SlotFiles, copy: SlotFiles | None, roots: Sequence[bytes], slots_per_file: int
+    ) -> None:
         """Use `Slots.open`."""
         self.vault_id = b""  # 16 bytes: which vault this is
         self.slots_per_file = slots_per_file
-        self._directory = directory
-        self._mac_key = derive(root, b"hushwire slot file header")
-        self._lock_fd = _lock(directory)
-        self._fds: list[int] = []
+        self._files = files
+        self._copy = copy
+        self._mac_keys = [_mac_key(root) for root in roots]  # headers are written with the first
         self._inventory = Inventory()
         self._memory = threading.Lock()  # over the inventory; held for microseconds
         self._writing = threading.Lock()  # over the files' slots
-        self._growing = threading.Lock()  # over the number of files
+        self._growing = threading.Lock()  # over the number of files, and their headers
         self._grower: threading.Thread | None = None
         self._grow_below = 0  # how few free slots call for another file
         self._failed = False
+        # Goes around every shred, with what is destroyed in it: see `erasures`.
+        self.erasing: Callable[[Sequence[KeyRef]], AbstractContextManager[None]] = _unnoted
 
     @classmethod
-    def open(cls, directory: Path, root: bytes, *, slots_per_file: int = SLOTS_PER_FILE,
-             entropy: Entropy | None = None) -> Self:  # fmt: skip
+    def open(
+        cls, directory: Path, root: bytes, *, slots_per_file: int = SLOTS_PER_FILE,
+        entropy: Entropy | None = None, former: bytes | None = None, copy: SlotFiles | None = None,
+    ) -> Self:  # fmt: skip
         """Open the vault, or make one of a single file where there is none.
 
-        `root` is the 32-byte root key. `slots_per_file` counts for a new vault only: an old
-        one keeps its own. Raises `Misconfigured` when another process has the vault, when a
-        header is damaged or made under another root, or when a file is missing or cut short.
+        `root` is the 32-byte root key; `former` the one before it, while headers may still be
+        under that. `slots_per_file` counts for a new vault only: an old one keeps its own.
+        `copy` is a second directory to write to (`copy.open_copy`), closed with the vault.
+        Raises `Misconfigured` when another process has the vault, when a header is damaged or
+        made under another root, or when a file is missing or cut short.
         """
         if not 0 < slots_per_file <= SLOTS_PER_FILE_MAX:
             raise Misconfigured(f"slots_per_file must be from 1 to {SLOTS_PER_FILE_MAX}")
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        slots = cls(directory, root, slots_per_file)
+        roots = (root,) if former is None else (root, former)
+        slots = cls(SlotFiles(directory, "vault"), copy, roots, slots_per_file)
         try:
             slots._take_stock(entropy or SystemEntropy())
         except BaseException:
@@ -109,14 +112,15 @@ class Slots:
             self._grower.join()
         with self._writing, self._growing:
             self._failed = True
-            while self._fds:
-                os.close(self._fds.pop())
-            if self._lock_fd >= 0:
-                os.close(self._lock_fd)
-                self._lock_fd = -1
+            for files in self._both():
+                files.close()
+
+    def _both(self) -> tuple[SlotFiles, ...]:
+        """The vault's files and the copy's, in the order in which they are written."""
+        return (self._files,) if self._copy is None else (self._files, self._copy)
 
     def _require_open(self) -> None:
-        if self._lock_fd < 0:
+        if not self._files.is_open:
             raise Defect("the vault is used after it was closed")
 
     # Handing out.
@@ -166,46 +170,77 @@ class Slots:
         unknown until the vault is opened again, so every later `write` fails too.
         """
         with self._writing:
-            if self._failed:
-                raise OSError(errno.EIO, "the vault is closed, or failed before: open it again")
+            self._require_sound()
             changes, shredded = self._inventory.plan(images, shreds)
-            if not changes:
-                return
-            self._failed = True
-            self._put(changes)
-            self._failed = False
+            if shredded:
+                with self.erasing([slot << 32 | after - 1 for slot, after in shredded.items()]):
+                    self._overwrite(changes)
+            else:
+                self._overwrite(changes)
             with self._memory:
                 self._inventory.spend(shredded)
 
-    def _put(self, changes: dict[int, bytes]) -> None:
+    def rewrap(self, images: Iterable[tuple[KeyRef, bytes]]) -> None:
+        """Put other images of the keys that live into their slots; durable when this returns.
+
+        A slot shredded since its image was made stays as it is. Raises `OSError` as `write`.
+        """
+        with self._writing:
+            self._require_sound()
+            is_live = self._inventory.is_live
+            self._overwrite({ref >> 32: image for ref, image in images if is_live(ref)})
+
+    def rewrite_headers(self, root: bytes) -> None:
+        """Authenticate every file under another root, and no longer under those before."""
+        with self._growing, self._writing:
+            self._require_sound()
+            self._failed = True
+            self._mac_keys = [_mac_key(root)]
+            for files in self._both():
+                for number in range(len(self._files)):
+                    files.set_header(number, self._header(number))
+            self._failed = False
+
+    def _require_sound(self) -> None:
+        if self._failed:
+            raise OSError(errno.EIO, "the vault is closed, or failed before: open it again")
+
+    def _overwrite(self, changes: Mapping[int, bytes]) -> None:
+        """Slots to disk, the vault's first, then the copy's: 64 bytes by slot."""
+        if not changes:
+            return
         per_file = self.slots_per_file
-        touched: set[int] = set()
-        for first, run in runs(changes, per_file):
-            number, place = divmod(first, per_file)
-            fd = self._fds[number]
-            _pwrite(fd, run, HEADER_BYTES + place * SLOT_BYTES)
-            touched.add(fd)
-        faults.reach("vault.written")
-        for fd in touched:
-            os.fdatasync(fd)
-        faults.reach("vault.synced")
+        writes = [(*divmod(first, per_file), run) for first, run in runs(changes, per_file)]
+        self._failed = True
+        for files in self._both():
+            files.put(writes)
+        self._failed = False
 
     # Reading.
 
     def read(self, ref: KeyRef) -> bytes | None:
         """The slot's 64-byte image, or None when it is empty or of another generation."""
         number, place = divmod(ref >> 32, self.slots_per_file)
-        if number >= len(self._fds):
+        if number >= len(self._files):
             self._require_open()
             return None
-        image = os.pread(self._fds[number], SLOT_BYTES, HEADER_BYTES + place * SLOT_BYTES)
-        if len(image) != SLOT_BYTES:
-            raise OSError(errno.EIO, "a slot file is shorter than its header says")
+        image = self._files.read(number, place)
         if image[_SEALED_BYTES:] != (ref & 0xFFFFFFFF).to_bytes(4, "big"):
             return None
         return None if image.startswith(BLANK) else image
 
-    def unwrap(self, wrapper: AESGCM, account_id: int, ref: KeyRef) -> bytes | None:
+    def lags(self, ref: KeyRef) -> bool:
+        """Did the slot never hold this key? Then the vault is older than who names it: a key is
+        on disk before its reference is, and a slot that destroyed one has moved on."""
+        number, place = divmod(ref >> 32, self.slots_per_file)
+        if number >= len(self._files):
+            return True
+        image = self._files.read(number, place)
+        stored = int.from_bytes(image[_SEALED_BYTES:], "big")
+        generation = ref & 0xFFFFFFFF
+        return stored < generation or (stored == generation and image.startswith(BLANK))
+
+    def unwrap(self, wrapper: Wraps, account_id: int, ref: KeyRef) -> bytes | None:
         """The key of `ref`, or None when it was shredded. Raises `Defect` when the slot is
         damaged, or was wrapped under another key or for another account."""
         image = self.read(ref)
@@ -238,7 +273,7 @@ class Slots:
     def stats(self) -> SlotStats:
         with self._memory:
             stock = self._inventory
-            return SlotStats(len(self._fds), len(stock), stock.live(), stock.free())
+            return SlotStats(len(self._files), len(stock), stock.live(), stock.free())
 
     # Growing.
 
@@ -261,109 +296,66 @@ class Slots:
                 self._grow()
 
     def _grow(self) -> None:
-        """Add a file: zeros and header written and synced under another name, then renamed."""
+        """Add a file of zeros, to the vault first. What a failure left of it is used again."""
         self._require_open()
-        number, count = len(self._fds), self.slots_per_file
+        count = self.slots_per_file
+        number = len(self._inventory) // count
         if (number + 1) * count > SLOTS_MAX:
             raise OSError(errno.ENOSPC, "the vault has as many slots as a reference can name")
-        path = self._directory / _file_name(number)
-        part = path.with_name(path.name + ".part")
-        part.unlink(missing_ok=True)
-        fd = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            _pwrite(fd, self._header(number), 0)
-            end = HEADER_BYTES + count * SLOT_BYTES
-            for at in range(HEADER_BYTES, end, 1 << 20):
-                _pwrite(fd, bytes(min(1 << 20, end - at)), at)
-            os.fsync(fd)
-            faults.reach("vault.preallocated")
-            part.rename(path)
-            _sync_directory(self._directory)
-        except BaseException:
-            os.close(fd)
-            raise
+        for files in self._both():
+            if len(files) == number:
+                files.add(self._header(number), count * SLOT_BYTES)
         with self._memory:
-            self._fds.append(fd)
             self._inventory.grow(count)
 
     # Opening.
 
     def _take_stock(self, entropy: Entropy) -> None:
-        for part in self._directory.glob("*.slots.part"):
-            part.unlink()  # a preallocation that a crash cut short
-        names = (_FILE_NAME.fullmatch(path.name) for path in self._directory.iterdir())
-        numbers = sorted(int(name[1]) for name in names if name)
+        files = self._files
+        numbers = files.numbers()
         if numbers != list(range(len(numbers))):
-            raise Misconfigured(f"a slot file is missing in {self._directory}: restore it")
+            raise Misconfigured(f"a slot file is missing in {files.directory}: restore it")
+        for number in numbers:
+            self._check(number)
+        if self._copy is not None:
+            attach_copy(files, self._copy, self.slots_per_file)
         if not numbers:
             self.vault_id = entropy.bytes(16)
             self._grow()
-            _sync_directory(self._directory.parent)
+            sync_directory(files.directory.parent)
         for number in numbers:
-            self._load(number)
+            self._inventory.load(files.block(number, self.slots_per_file))
         self._grow_below = self.slots_per_file // 2
 
-    def _header(self, number: int) -> bytes:
-        head = _HEADER.pack(_MAGIC, _FORMAT, self.vault_id, number, self.slots_per_file)
-        return (head + hmac.digest(self._mac_key, head, "sha256")).ljust(HEADER_BYTES, b"\0")
+    def _header(self, number: int, mac_key: bytes | None = None) -> bytes:
+        key = mac_key or self._mac_keys[0]
+        return make_header(key, self.vault_id, number, self.slots_per_file)
 
-    def _load(self, number: int) -> None:
-        """Check a file's header and size, and take stock of its slots."""
-        path = self._directory / _file_name(number)
-        fd = os.open(path, os.O_RDWR)
-        self._fds.append(fd)
-        # A process killed between write and sync leaves slots that read as shredded but are
-        # not so on the disk. What the scan sees must be true after a power cut as well.
-        os.fsync(fd)
-        header = os.pread(fd, HEADER_BYTES, 0)
-        if number == 0 and len(header) == HEADER_BYTES:
-            _, _, self.vault_id, _, self.slots_per_file = _HEADER.unpack_from(header)
-        if header.startswith(_MAGIC) and header[len(_MAGIC)] != _FORMAT:
-            raise Misconfigured(
-                f"{path} is of slot format {header[len(_MAGIC)]}, this version reads {_FORMAT}: "
-                "start the version that wrote it"
-            )
-        if not hmac.compare_digest(header, self._header(number)):
+    def _check(self, number: int) -> None:
+        """Open a file; its header must be ours, and its size what that says."""
+        files = self._files
+        files.attach(number)
+        path, header = files.path(number), files.header(number)
+        vault_id, slots_per_file = read_header(header, path)
+        if number == 0:
+            self.vault_id, self.slots_per_file = vault_id, slots_per_file
+        if not any(
+            hmac.compare_digest(header, self._header(number, key)) for key in self._mac_keys
+        ):
             raise Misconfigured(
                 f"{path} does not belong to this vault and root key, or its header is damaged: "
                 "give the root key the vault was made with, or restore the file"
             )
-        size = HEADER_BYTES + self.slots_per_file * SLOT_BYTES
-        block = os.pread(fd, size - HEADER_BYTES, HEADER_BYTES)
-        if os.fstat(fd).st_size != size or len(block) != size - HEADER_BYTES:
-            raise Misconfigured(f"{path} is not {size} bytes long: restore it")
-        self._inventory.load(block)
+        if files.size(number) != file_bytes(self.slots_per_file):
+            raise Misconfigured(
+                f"{path} is not {file_bytes(self.slots_per_file)} bytes long: restore it"
+            )
 
 
-def _lock(directory: Path) -> int:
-    fd = os.open(directory / "vault.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(fd)
-        raise Misconfigured(
-            f"the vault {directory} is in use by another process: stop that one, "
-            "or give this one a vault directory of its own"
-        ) from None
-    return fd
+def _mac_key(root: bytes) -> bytes:
+    return derive(root, b"hushwire slot file header")
 
 
-def _file_name(number: int) -> str:
-    return f"{number:04d}.slots"
-
-
-def _pwrite(fd: int, data: bytes, offset: int) -> None:
-    """Write all of `data`, however many calls it takes."""
-    while data:
-        written = os.pwrite(fd, data, offset)
-        if written == 0:
-            raise OSError(errno.EIO, "the disk takes no more bytes")
-        data, offset = data[written:], offset + written
-
-
-def _sync_directory(directory: Path) -> None:
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+def _unnoted(_: Sequence[KeyRef]) -> AbstractContextManager[None]:
+    """Nothing is noted of what is destroyed: no backup holds it."""
+    return nullcontext()

@@ -14,7 +14,7 @@ from msgspec import json
 
 from hushwire.domain.account import Account
 from hushwire.domain.message import Direction, Message
-from hushwire.domain.phone import mask
+from hushwire.domain.privacy import Display, shown
 from hushwire.domain.sid import parse_message_sid
 from hushwire.domain.stream import SCHEMA_VERSION, TEST, TYPES, Numbers, Sink
 from hushwire.private import Private
@@ -69,26 +69,28 @@ class EventWriter:
             "messageStatus": kind.rpartition(".")[2],
             "timestamp": at,
             "errorCode": None if code == "-" else int(code),
-            **(_of_message(message, sink.numbers) if message is not None else {}),
+            **(_of_message(message, account, sink.numbers) if message is not None else {}),
         }
         return _cloud_event(kind, seed, at, source, data)
 
 
-def _of_message(message: Message, numbers: Numbers) -> dict[str, object]:
+def _of_message(message: Message, account: Account, numbers: Numbers) -> dict[str, object]:
     inbound = message.direction is Direction.INBOUND
+    person = None if numbers == "full" else account.privacy.display
     return {
         "direction": message.direction,
-        "from": _shown(message.from_, message.from_shown, whole=not inbound or numbers == "full"),
-        "to": _shown(message.to, message.to_shown, whole=inbound or numbers == "full"),
+        "from": _shown(message.from_, message.from_shown, person if inbound else None),
+        "to": _shown(message.to, message.to_shown, None if inbound else person),
         "numSegments": message.segments,
-        "numMedia": 0,
+        "numMedia": message.media,
     }
 
 
-def _shown(live: Private | None, left: str | None, *, whole: bool) -> str | None:
+def _shown(live: Private | None, left: str | None, display: Display | None) -> str | None:
+    """`display`: how much of a number may be seen; None: all of it."""
     if live is None:
         return left  # what remains of a forgotten number is masked already
-    return live.reveal() if whole else mask(live.reveal())
+    return live.reveal() if display is None else shown(live.reveal(), display)
 
 
 def _cloud_event(

@@ -32,6 +32,8 @@ from hushwire.webhooks.signature import Signer, idempotency_token, signed_url
 GONE: Final = 410  # the endpoint asks for no more of this
 SHARE_MIN: Final = 20  # callbacks an endpoint may hold in memory however many others there are
 
+_CALLBACK: Final = TaskKind.CALLBACK  # to look a member up costs more than a call
+
 Job = tuple[Task, Message]
 
 
@@ -90,10 +92,25 @@ class Attempt(Struct, frozen=True, gc=False):
     task: Task
     message: Message
     url: str
-    headers: dict[str, str]
+    signature: str
+    token: str
     body: bytes
     overrides: Overrides
     end: float  # of it and its retries together (6.5); a time of the loop
+
+    def headers(self) -> dict[str, str]:
+        return {
+            "Content-Type": CONTENT_TYPE,
+            "X-Twilio-Signature": self.signature,
+            "I-Twilio-Idempotency-Token": self.token,
+        }
+
+    def lines(self) -> str:
+        """The same as they are on the wire: base64, hex digits and a constant."""
+        return (
+            f"Content-Type: {CONTENT_TYPE}\r\nX-Twilio-Signature: {self.signature}\r\n"
+            f"I-Twilio-Idempotency-Token: {self.token}\r\n"
+        )
 
 
 class Deliverer:
@@ -194,7 +211,7 @@ class Deliverer:
             lane = endpoint.lane
             if endpoint.under_way == 0 and self._endpoints.get(lane) is endpoint:
                 del self._endpoints[lane]
-            self._drained(TaskKind.CALLBACK, lane)
+            self._drained(_CALLBACK, lane)
 
     def _begin(self, endpoint: Endpoint, task: Task, message: Message) -> None:
         """Post a callback; `_answered` hears of it. One whose URL was forgotten ends here."""
@@ -216,12 +233,12 @@ class Deliverer:
 
     def _post(self, attempt: Attempt, limits: Limits, retries: int) -> None:
         """Post; `_answered` hears of the end. At once if we can, else a task finds the way."""
-        client, url, headers, body = self._client, attempt.url, attempt.headers, attempt.body
+        client, url, body = self._client, attempt.url, attempt.body
         ended = partial(self._answered, attempt, retries)
         if not isinstance(client, HttpClient) or not client.post_now(
-            url, headers, body, limits, ended
+            url, attempt.lines(), body, limits, ended
         ):
-            post = self._loop.create_task(client.post(url, headers, body, limits))
+            post = self._loop.create_task(client.post(url, attempt.headers(), body, limits))
             self._posts.add(post)
             post.add_done_callback(partial(self._posted, attempt, retries))
 
@@ -314,13 +331,10 @@ class Deliverer:
             done_date=None if done_date == "-" else done_date,
             service_sid=message.service,
         )
-        headers = {
-            "Content-Type": CONTENT_TYPE,
-            "X-Twilio-Signature": self._signer(account).sign_text(signed_url(url), params),
-            "I-Twilio-Idempotency-Token": idempotency_token(message.sid, task.number),
-        }
+        signature = self._signer(account).sign_text(signed_url(url), params)
+        token = idempotency_token(message.sid, task.number)
         end = self._loop.time() + overrides.limits.total_ms / 1000
-        return Attempt(endpoint, task, message, url, headers, body, overrides, end)
+        return Attempt(endpoint, task, message, url, signature, token, body, overrides, end)
 
     def _signer(self, account: Account) -> Signer:
         """Keyed with the account's primary token, and anew when that changes."""

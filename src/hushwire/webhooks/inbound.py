@@ -17,7 +17,6 @@ from msgspec.structs import replace
 
 from hushwire.clock import Clock
 from hushwire.domain.callback import endpoint_lane
-from hushwire.domain.holds import DEFAULTS
 from hushwire.domain.incoming import Pair, Webhook, retry_ms
 from hushwire.domain.message import SECOND, Message
 from hushwire.domain.task import Task, TaskKind
@@ -30,7 +29,6 @@ from hushwire.webhooks.inbound_answer import Desk, Telling
 SHARE_MIN: Final = 20  # texts an endpoint may hold in memory however many others there are
 CROWD: Final = 128  # webhooks under way at once, from which each endpoint has only a few
 FEW: Final = 2
-HOLD_MS: Final = DEFAULTS.inbound * SECOND  # how long a text is held for its webhook
 
 
 class _Job(Struct, frozen=True, gc=False):
@@ -96,6 +94,8 @@ class Inbox:
         asyncio.get_running_loop().call_soon(self._pump, task.lane)
 
     def forget(self, record: int) -> None:
+        if self._desk.claims is not None:
+            self._desk.claims.forget(record)
         if record in self._forgotten:
             self._forgotten[record] = True
 
@@ -180,6 +180,7 @@ class Inbox:
         webhook = self._desk.incoming.webhook(message)
         if webhook is None:
             self._store.drop([task])  # nobody wants to be told any more
+            self._desk.incoming.told(message)
             return
         telling = Telling(self._desk, account, message, task)
         try:
@@ -212,9 +213,11 @@ class Inbox:
         attempt = task.attempt + 1
         wait_ms = retry_ms(attempt)
         due_ms = self._clock.now_ms() + (wait_ms or 0)
-        if wait_ms is None or due_ms >= message.created_ms + HOLD_MS:
+        held_ms = self._store.accounts.windows[message.account_id].inbound * SECOND
+        if wait_ms is None or due_ms >= message.created_ms + held_ms:
             self._journal.callback_failed(message.sid, "inbound_webhook", attempt)
             self._store.drop([task])
+            self._desk.incoming.told(message)
             return
         self._journal.callback_failed(message.sid, "inbound_webhook", attempt, wait_ms)
         lane = endpoint_lane(webhook.url) if webhook is not None else task.lane

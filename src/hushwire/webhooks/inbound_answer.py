@@ -37,17 +37,22 @@ from hushwire.domain.twiml import (
     TwimlProblem,
     read_answer,
 )
-from hushwire.errors import Refusal, Unavailable
+from hushwire.errors import Defect, Refusal, Unavailable
 from hushwire.faults import reach
 from hushwire.outbound import Answer
 from hushwire.outbound.url import parse_url
 from hushwire.private import Private
+from hushwire.settings import GetWebhooks
 from hushwire.store.endings import Endings
+from hushwire.webhooks.claims import Claims
+from hushwire.webhooks.cookies import IDLE_MS, Conversation, Cookies
 from hushwire.webhooks.inbound_call import Called, Client, call
 from hushwire.webhooks.inbound_form import Medium, Params, action_params, inbound_params
 from hushwire.webhooks.signature import idempotency_token
 
 LOOP: Final = 14107
+BY_GET: Final = 23006  # what is to be forgotten stood in the query of a URL
+CLAIM: Final = "ClaimToken"
 NOT_ELSEWHERE: Final = 12400  # a refusal that the table of alerts does not have
 _FALLBACK: Final = 128  # from here on the tokens of what is asked of the fallback are numbered
 _REFUSED: Final = "-"  # in the task, where a reply was refused
@@ -74,7 +79,9 @@ class Desk:
 
     def __init__(
         self, incoming: Incoming, endings: Endings, client: Client, clock: Clock, alerts: Alerts,
-        media: Callable[[Message], Sequence[Medium]] = lambda message: (),
+        media: Callable[[Message], Sequence[Medium]] = lambda message: (), *,
+        claims: Claims | None = None, get_webhooks: GetWebhooks = "warn",
+        cookies: Cookies | None = None,
     ) -> None:  # fmt: skip
         self.media: Final = media  # URL and content type of each file that came
         self.incoming = incoming
@@ -82,6 +89,11 @@ class Desk:
         self.client = client
         self.clock = clock
         self.alerts = alerts
+        if claims is None and get_webhooks == "thin":
+            raise Defect("webhooks without content, and nowhere to claim it")
+        self.claims = claims
+        self.cookies: Final = cookies
+        self.get_webhooks: Final = get_webhooks
         self.loops = LoopGuard()
 
 
@@ -129,7 +141,9 @@ class Telling:
         """It is told: the task ends, in the commit of the last replies."""
         births, self._births = self._births, []
         reach("inbound.answered")
-        await self._desk.endings.end(self.task, births)
+        durable = self._desk.endings.end(self.task, births)
+        self._desk.incoming.told(self._message)
+        await durable
 
     # -- documents ------------------------------------------------------------------------
 
@@ -137,9 +151,9 @@ class Telling:
         """The document, or the code of what is wrong with it."""
         token = idempotency_token(self._message.sid, tokens + self._documents)
         self._documents += 1
-        called = await call(
-            self._desk.client, self._account, document.method, document.url, document.params, token
-        )
+        method, params = self._carried(document)
+        client, cookies = self._desk.client, self._cookies()
+        called = await call(client, self._account, method, document.url, params, token, cookies)
         answer = called.result
         if called.code is not None or not isinstance(answer, Answer):
             code, line = called.code or NOT_ELSEWHERE, None
@@ -153,6 +167,36 @@ class Telling:
         self.failures += 1
         self._alert(code, document, called, line=line)
         return called, code
+
+    def _cookies(self) -> Conversation | None:
+        """Those of this conversation. Where the text is to be forgotten, an app's cookies, which
+        may hold some of it, last no longer than it may be held."""
+        desk, message = self._desk, self._message
+        if desk.cookies is None or message.from_ is None or message.to is None:
+            return None
+        idle_ms = IDLE_MS
+        if message.discard or message.obfuscate:
+            idle_ms = desk.incoming.held_ms(message)
+        return desk.cookies.of(self._account.id, message.from_, message.to, idle_ms)
+
+    def _carried(self, document: _Document) -> tuple[Method, Callable[[], Params]]:
+        """How a document is asked for, and with what. A GET puts it into a query, which other
+        servers log: the setting `get_webhooks` says whether it may (privacy-reliability 7)."""
+        method, params, desk = document.method, document.params, self._desk
+        if method == "GET" and desk.get_webhooks == "post":
+            method = "POST"
+        elif method == "GET" and desk.get_webhooks == "thin":
+            return method, lambda: self._claim(params)
+        elif method == "GET" and (self._message.discard or self._message.obfuscate):
+            desk.alerts.once_a_day(self._account.id, BY_GET)
+        return method, lambda: params
+
+    def _claim(self, params: Params) -> Params:
+        """What a GET carries instead of `params`: whose they are, and a token to get them with."""
+        account, claims = self._account, self._desk.claims
+        assert claims is not None, "the desk has them where it needs them"
+        token = claims.offer(account.id, self._message.key, params)
+        return {name: params[name] for name in ("MessageSid", "AccountSid")} | {CLAIM: token}
 
     async def _carry_out(self, reply: Reply, base: str) -> _Document | None:
         """Do as a document says; returns the one that it goes on in."""
@@ -233,7 +277,7 @@ class Telling:
         url = method = http_status = answered = None
         sent: Sequence[tuple[str, int]] = ()
         if document is not None and called is not None:
-            url, method = _shown(called.url, own=document.own), document.method
+            url, method = _shown(called.url, own=document.own), called.method
             http_status, sent = called.http_status, sizes_of(called.form) if called.form else ()
             if isinstance(called.result, Answer):
                 answered = len(called.result.body)

@@ -1,6 +1,7 @@
 """One inbound webhook request, with the immediate retries that its URL asks for (6.5)."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from msgspec import Struct
@@ -10,6 +11,7 @@ from hushwire.domain.account import Account
 from hushwire.domain.alert import code_of_failure
 from hushwire.domain.incoming import Method
 from hushwire.outbound import Answer, Failure, Limits
+from hushwire.webhooks.cookies import Conversation
 from hushwire.webhooks.inbound_form import Params, Request, request_of
 from hushwire.webhooks.overrides import split
 
@@ -21,8 +23,9 @@ class Client(Protocol):
     """What is needed of an HTTP client."""
 
     async def request(
-        self, method: str, url: str, headers: dict[str, str], body: bytes, limits: Limits
-    ) -> Answer | Failure: ...
+        self, method: str, url: str, headers: dict[str, str], body: bytes, limits: Limits,
+        query: str,
+    ) -> Answer | Failure: ...  # fmt: skip
 
     def close(self) -> None: ...
 
@@ -50,18 +53,23 @@ class Called(Struct, frozen=True):
 
 
 async def call(
-    client: Client, account: Account, method: Method, url: str, params: Params, token: str
-) -> Called:
-    """Ask `url`, which may have a fragment. Its time counts for all attempts together."""
+    client: Client, account: Account, method: Method, url: str, params: Callable[[], Params],
+    token: str, cookies: Conversation | None = None,
+) -> Called:  # fmt: skip
+    """Ask `url`, which may have a fragment. Its time counts for all attempts together.
+
+    `params` is asked before each attempt: what is good once must be new each time. `cookies`:
+    those of the conversation.
+    """
     base, overrides = split(url)
-    request = request_of(method, base, params, account.auth_token.reveal(), token)
-    if request is None:
-        return Called(method, base, _NO_URL)
     loop = asyncio.get_running_loop()
     end = loop.time() + overrides.limits.total_ms / 1000
     limits, retries = overrides.limits, overrides.retries
     while True:
-        result = await _ask(client, request, limits)
+        request = request_of(method, base, params(), account.auth_token.reveal(), token)
+        if request is None:
+            return Called(method, base, _NO_URL)
+        result = await _ask(client, request, limits, cookies)
         left_ms = int((end - loop.time()) * 1000)
         if not retries or left_ms <= 0 or not overrides.retries_on(result):
             return Called(method, base, result, request.form)
@@ -69,5 +77,14 @@ async def call(
         limits = replace(limits, total_ms=left_ms)
 
 
-async def _ask(client: Client, request: Request, limits: Limits) -> Answer | Failure:
-    return await client.request(request.method, request.url, request.headers, request.body, limits)
+async def _ask(
+    client: Client, request: Request, limits: Limits, cookies: Conversation | None
+) -> Answer | Failure:
+    method, url, headers = request.method, request.url, request.headers
+    cookie = cookies.header(url) if cookies is not None else ""
+    if cookie:
+        headers = {**headers, "Cookie": cookie}
+    result = await client.request(method, url, headers, request.body, limits, request.query)
+    if cookies is not None and isinstance(result, Answer):
+        cookies.take(url, result)
+    return result

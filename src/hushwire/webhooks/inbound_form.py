@@ -24,6 +24,7 @@ class Request(Struct, frozen=True):
 
     method: Method
     url: str
+    query: str  # what a GET appends to it
     headers: dict[str, str]
     body: bytes
     form: bytes  # the parameters, whichever way they go
@@ -82,14 +83,14 @@ def request_of(
     form = urlencode(params)
     headers = {"I-Twilio-Idempotency-Token": token}
     if method == "GET":
-        query = f"{'&' if '?' in base else '?'}{form}"
-        headers["X-Twilio-Signature"] = Signer(auth_token).sign_text(at.text() + query, "")
-        return Request("GET", base + query, headers, b"", form.encode("ascii"))
+        seen = f"{at.text()}{'&' if '?' in at.target else '?'}{form}"
+        headers["X-Twilio-Signature"] = Signer(auth_token).sign_text(seen, "")
+        return Request("GET", base, form, headers, b"", form.encode("ascii"))
     joined = "".join(name + value for name, value in sorted(params.items()))
     headers["Content-Type"] = CONTENT_TYPE
     headers["X-Twilio-Signature"] = Signer(auth_token).sign_text(at.text(), joined)
     body = form.encode("ascii")
-    return Request("POST", base, headers, body, body)
+    return Request("POST", base, "", headers, body, body)
 
 
 def _geography(side: str, address: str) -> dict[str, str]:

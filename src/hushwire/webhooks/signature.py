@@ -9,6 +9,7 @@ from typing import Final
 from hushwire.vault.keyed import Keyed
 
 _USERINFO: Final = re.compile("[^/?#]*@")
+_NUMBERED: Final = [f"8{number:02x}" for number in range(256)]  # version, and which callback
 _VARIANT: Final = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
@@ -57,6 +58,6 @@ def idempotency_token(sid: str, number: int) -> str:
     the number, the version and the variant take the place of what tells nodes apart.
     """
     return (
-        f"{sid[2:10]}-{sid[10:14]}-8{number:02x}{sid[17]}"
+        f"{sid[2:10]}-{sid[10:14]}-{_NUMBERED[number]}{sid[17]}"
         f"-{_VARIANT[sid[18]]}{sid[19:22]}-{sid[22:]}"
     )

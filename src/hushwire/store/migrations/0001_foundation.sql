@@ -12,11 +12,14 @@ CREATE TABLE account (
     owner_id        INTEGER NOT NULL,  -- the parent's id; a parent's own
     friendly_name   TEXT NOT NULL,
     status          TEXT NOT NULL,
-    key_ref         INTEGER NOT NULL,  -- vault key that wraps all keys of this account
-    auth_token      BLOB NOT NULL,     -- sealed under that key
+    key_ref         INTEGER NOT NULL,  -- vault key that wraps the keys of its messages
+    auth_token      BLOB NOT NULL,     -- sealed under its `secrets` key: see pepper
     secondary_token BLOB,              -- likewise
+    privacy         TEXT NOT NULL,     -- JSON: what is to be forgotten, and when
+    retention       TEXT NOT NULL,     -- JSON: how long the rest is kept
     created_ms      INTEGER NOT NULL,
-    updated_ms      INTEGER NOT NULL
+    updated_ms      INTEGER NOT NULL,
+    key_made_ms     INTEGER NOT NULL   -- of the account key: made, or last rotated
 );
 
 CREATE TABLE api_key (
@@ -50,7 +53,8 @@ CREATE TABLE owned (
 );
 
 -- Peppers of the keyed indexes, one an account, purpose and month: destroying the pepper
--- destroys every index value made with it.
+-- destroys every index value made with it. Two keys lie beside them, of epoch 0: `secrets` seals
+-- what lives as long as the account; `former` is the account key that is being rotated away.
 CREATE TABLE pepper (
     account_id INTEGER NOT NULL,
     purpose    TEXT NOT NULL,
@@ -79,7 +83,7 @@ CREATE TABLE message (
     address_key   INTEGER,
     from_shown    TEXT,              -- what remains visible of a forgotten address
     to_shown      TEXT,
-    day           INTEGER NOT NULL,  -- UTC day of birth, leads the phone indexes
+    stretch       INTEGER NOT NULL,  -- UTC day << 16 | part of it: leads the phone indexes
     from_tag      INTEGER,           -- keyed hash, 8 bytes; NULL once forgotten
     to_tag        INTEGER,
     lane          INTEGER NOT NULL,
@@ -90,8 +94,8 @@ CREATE TABLE message (
 );
 
 CREATE INDEX message_account ON message (account_id);
-CREATE INDEX message_from ON message (day, from_tag);
-CREATE INDEX message_to ON message (day, to_tag);
+CREATE INDEX message_from ON message (stretch, from_tag);
+CREATE INDEX message_to ON message (stretch, to_tag);
 
 -- Everything that is due: docs/adr/0002-task-tables.md says why this is one table.
 CREATE TABLE task (
@@ -205,5 +209,30 @@ CREATE TABLE media (
     name         TEXT NOT NULL,     -- of the object: chance
     key_ref      INTEGER NOT NULL,  -- vault key reference
     created_ms   INTEGER NOT NULL,
+    withheld     INTEGER NOT NULL DEFAULT 0,  -- 1: forgotten but for its key
     UNIQUE (record, position)
 ) WITHOUT ROWID;
+
+-- Legal holds: nothing in their scope is destroyed while they are in force.
+CREATE TABLE legal_hold (
+    sid        TEXT PRIMARY KEY,
+    account_id INTEGER NOT NULL REFERENCES account (id),
+    message    TEXT,              -- SID of the one message; with both NULL: the whole account
+    tag        BLOB,              -- keyed hash of the one number
+    author     TEXT NOT NULL,     -- SID of the account or API key that set it
+    reason     BLOB NOT NULL,     -- sealed: who set it, and why
+    set_ms     INTEGER NOT NULL,
+    lifted_ms  INTEGER            -- NULL while it is in force
+) WITHOUT ROWID;
+
+-- What was forgotten, revealed, or changed of keys and rules: a chain, see domain/audit.py.
+CREATE TABLE audit (
+    seq      INTEGER PRIMARY KEY,  -- from 1, without gaps
+    at_ms    INTEGER NOT NULL,
+    account  TEXT NOT NULL,        -- SID of whom it concerns
+    what     TEXT NOT NULL,
+    actor    TEXT,                 -- SID of who did it; NULL: the server itself
+    subjects TEXT NOT NULL,        -- SIDs and keyed indexes, parted by blanks
+    detail   TEXT NOT NULL,
+    hash     BLOB NOT NULL         -- SHA-256 over the hash before and this record
+);

@@ -1,17 +1,17 @@
 -- name: put_account
 -- An account is opened, or something of it changed.
 INSERT INTO account (id, sid, owner_id, friendly_name, status, key_ref, auth_token,
-                     secondary_token, created_ms, updated_ms)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                     secondary_token, privacy, retention, created_ms, updated_ms, key_made_ms)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?11)
 ON CONFLICT (id) DO UPDATE SET
     friendly_name = excluded.friendly_name, status = excluded.status,
     auth_token = excluded.auth_token, secondary_token = excluded.secondary_token,
-    updated_ms = excluded.updated_ms;
+    privacy = excluded.privacy, retention = excluded.retention, updated_ms = excluded.updated_ms;
 
 -- name: accounts
 -- Every account.
-SELECT id, sid, owner_id, friendly_name, status, key_ref, auth_token, secondary_token, created_ms,
-       updated_ms
+SELECT id, sid, owner_id, friendly_name, status, key_ref, auth_token, secondary_token, privacy,
+       retention, created_ms, updated_ms, key_made_ms
 FROM account;
 
 -- name: put_key
@@ -53,7 +53,7 @@ DELETE FROM number WHERE id = ?;
 INSERT INTO pepper (account_id, purpose, epoch, key_ref) VALUES (?, ?, ?, ?);
 
 -- name: peppers
--- Every pepper.
+-- Every pepper, and the other keys beside them.
 SELECT account_id, purpose, epoch, key_ref FROM pepper;
 
 -- name: get_meta

@@ -26,6 +26,10 @@ SELECT id, sid, content FROM entry WHERE subject = ? AND kind = ? ORDER BY id;
 -- When the oldest entry happened.
 SELECT at_ms FROM entry ORDER BY id LIMIT 1;
 
+-- name: delete_entries_of
+-- What they are about is gone.
+DELETE FROM entry WHERE subject = ?;
+
 -- name: delete_entries_before
 -- Those of the oldest entries that are kept no longer.
 DELETE FROM entry WHERE id IN (

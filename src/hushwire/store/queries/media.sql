@@ -7,7 +7,18 @@ INSERT INTO media (
 -- name: media_of
 -- The media of messages, by a JSON array of their keys, in their order.
 SELECT sid, record, account_id, position, content_type, size, name, key_ref, created_ms
-FROM media WHERE record IN (SELECT value FROM json_each(?)) ORDER BY record, position;
+FROM media WHERE record IN (SELECT value FROM json_each(?1)) AND withheld <= ?2
+ORDER BY record, position;
+
+-- name: withhold_media
+-- It is to be forgotten, and a legal hold keeps its key.
+UPDATE media SET withheld = 1 WHERE sid = ?;
+
+-- name: expired_media
+-- The media of an account whose messages are from a key on, below another.
+SELECT sid, record, account_id, position, content_type, size, name, key_ref, created_ms
+FROM media WHERE record >= ?2 AND record < ?3 AND account_id = ?1 AND withheld = 0
+ORDER BY record, position LIMIT ?4;
 
 -- name: delete_media
 -- Its key is destroyed.

@@ -26,16 +26,21 @@ SELECT min(due_ms) FROM task WHERE held = 0 AND kind = ? AND lane = ?;
 SELECT kind, lane, min(due_ms) FROM task WHERE held = 0 GROUP BY kind, lane;
 
 -- name: release_held
--- At start: what a dead process held in memory is anyone's again.
-UPDATE task SET held = 0 WHERE held = 1;
+-- At start: what a dead process held in memory is anyone's again, but for marked attempts.
+UPDATE task SET held = 0
+WHERE held = 1 AND NOT (
+    kind = ?1 AND EXISTS (SELECT 1 FROM message WHERE key = record AND message.attempt > task.attempt)
+);
 
 -- name: record_by_ref
 -- The message a carrier's id belongs to, while a receipt is awaited.
 SELECT record FROM task WHERE ref = ?;
 
--- name: tasks_of_kind
--- All tasks of one kind (recovery reads the attempts a dead process left).
-SELECT record, number, kind, lane, due_ms, attempt, detail, ref, held FROM task WHERE kind = ?;
+-- name: marked_attempts
+-- At start: submissions a dead process had marked: their message counts one attempt more.
+SELECT record, number, kind, task.lane, due_ms, task.attempt, detail, ref, held
+FROM task JOIN message ON key = record
+WHERE held = 1 AND kind = ? AND message.attempt > task.attempt;
 
 -- name: task_of_kind
 -- Is there a task of that kind for one message?

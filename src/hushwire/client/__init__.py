@@ -1,0 +1,1 @@
+"""The Python door: `Hushwire` and `AsyncHushwire`, a method for each core action."""

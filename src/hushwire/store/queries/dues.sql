@@ -1,0 +1,3 @@
+-- name: task_due
+-- When one task of a message is due.
+SELECT due_ms FROM task WHERE record = ? AND number = ?;
