@@ -3,10 +3,12 @@
 Both are those of `hushwire.testing`, with what only our own tests need.
 """
 
+import re
 import signal
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import quote
 
 from twilio.rest import Client
@@ -15,7 +17,7 @@ from hushwire.testing.receiver import Callback
 from hushwire.testing.receiver import Receiver as CallbackReceiver
 from hushwire.testing.server import ServerProcess
 
-__all__ = ["Callback", "Receiver", "RunningServer", "wait_for"]
+__all__ = ["Callback", "Receiver", "RunningServer", "quiet", "wait_for"]
 
 
 class RunningServer(ServerProcess):
@@ -95,3 +97,23 @@ def wait_for(condition: Callable[[], object], within_s: float = 15) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.01)
+
+
+class _Asked(Protocol):
+    def request(
+        self, method: str, path: str, *, auth: bool = True
+    ) -> tuple[int, dict[str, str], bytes]: ...
+
+
+def quiet(server: _Asked) -> None:
+    """Wait until what a start sweeps is committed: from then on a commit is what was asked for."""
+    seen = [""]
+
+    def same() -> bool:
+        metrics = server.request("GET", "/metrics", auth=False)[2].decode()
+        (count,) = re.findall(r"^hushwire_commit_seconds_count (\S+)", metrics, re.MULTILINE)
+        seen.append(count)
+        time.sleep(0.05)
+        return len(seen) > 5 and len(set(seen[-5:])) == 1
+
+    wait_for(same)

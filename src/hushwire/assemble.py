@@ -195,6 +195,7 @@ class Server:
         self.chooser = Chooser(
             store, self.services, self.records.sticky, self.records.scheduled, self.clock,
             obstacle=self._obstacle, drained=lanes.wake, used=self.records.usage.chosen,
+            warned=self.monitoring.alerts.once_a_day,
         )  # fmt: skip
         client = self._client or HttpClient(self.guard, per_host=settings.callback_connections)
         self.deliverer = Deliverer(

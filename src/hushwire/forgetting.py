@@ -41,7 +41,7 @@ class Forgetting:
         self.waits = Waits(store, clock, self.custodian, media)
         loop = asyncio.get_running_loop()
         self._expiry = Expiry(
-            store, self.custodian, self._holds, media, clock, journal,
+            store, self.custodian, self._holds, media, self._retained, clock, journal,
             measured_ms=lambda: int(loop.time() * 1000),
         )  # fmt: skip
         self._settings = RetentionSettings(store, self._retained, self._holds, self._expiry, clock)

@@ -146,7 +146,7 @@ def test_what_cannot_be_reached_has_its_own_code(tenant: Tenant) -> None:
     gone = Receiver()
     url = gone.url()
     gone.close()
-    assert alerted(tenant, url)["error_code"] == "11205"
+    assert alerted(tenant, url)["error_code"] == "11202"
 
 
 def test_pages_go_back_and_forth(tenant: Tenant) -> None:

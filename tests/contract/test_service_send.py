@@ -239,6 +239,12 @@ def test_an_alphanumeric_id_sends_once_it_is_in_a_pool(
     assert (made["from"], made["messaging_service_sid"]) == ("Globex", None)
     assert until(server, made["sid"], "delivered")["from"] == "Globex"
     assert_refused(post(server, {**form, "To": fresh_phone()}), 400, 21612)
+    for _ in range(2):
+        create(server, From="Globex", To="+919812345678")
+    alerts = get(server, "/v1/Alerts?PageSize=1000")["alerts"]
+    told = [alert["alert_text"] for alert in alerts if alert["error_code"] == "30018"]
+    assert len(told) == 1, "registered IDs only, says the account's alert of the day"
+    assert "IN" in told[0]
 
 
 # Templates, applications, tags --------------------------------------------------------------

@@ -5,7 +5,6 @@ does not reach fails its test.
 """
 
 import re
-import time
 from http.client import HTTPException
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from promise_checker import check_keys, live_keys, named_keys, read_database
 from real_process import FORM, Process
 
 import hushwire
-from harness import wait_for
+from harness import quiet, wait_for
 
 SOURCE = Path(hushwire.__file__).parent
 TEXTS = [p.read_text() for p in SOURCE.rglob("*.py") if p.name != "faults.py"]
@@ -123,23 +122,9 @@ def _forget(server: Process, point: str, method: str, form: bytes | None) -> tup
     now = server.data.with_name("now")  # what a start has to sweep is not what is asked here
     server.launch(HUSHWIRE_FAULT=f"{point}:1:{now}")
     assert server.ready()
-    _quiet(server)
+    quiet(server)
     now.touch()
     with pytest.raises((OSError, HTTPException)):
         server.request(method, server.message_path(sid), form, FORM)
     assert server.ended(10) == -9
     return sid, before
-
-
-def _quiet(server: Process) -> None:
-    """Wait until what a start sweeps is committed."""
-    seen = [""]
-
-    def same() -> bool:
-        metrics = server.request("GET", "/metrics", auth=False)[2].decode()
-        (count,) = re.findall(r"^hushwire_commit_seconds_count (\S+)", metrics, re.MULTILINE)
-        seen.append(count)
-        time.sleep(0.05)
-        return len(seen) > 5 and len(set(seen[-5:])) == 1
-
-    wait_for(same)

@@ -15,7 +15,7 @@ import pytest
 from promise_checker import check_keys, live_keys, named_keys, read_database
 from real_process import FORM, HELLO, Process
 
-from harness import wait_for
+from harness import quiet, wait_for
 
 CLIENTS = 20
 POINTS = [
@@ -37,10 +37,11 @@ def ask(server: Process, key: str) -> str | None:
 @pytest.mark.parametrize("point", POINTS)
 def test_a_death_between_repetitions(point: str, tmp_path: Path) -> None:
     server, key = Process(tmp_path / "data"), str(uuid4())
-    with server:
-        pass  # the first start writes, too: it is not the one that dies
-    server.launch(HUSHWIRE_FAULT=f"{point}:1")
+    now = tmp_path / "now"
+    server.launch(HUSHWIRE_FAULT=f"{point}:1:{now}")
     assert server.ready(), server.log.read_text()
+    quiet(server)
+    now.touch()
     with ThreadPoolExecutor(CLIENTS) as pool:
         answers = list(pool.map(lambda _: ask(server, key), range(CLIENTS)))
     assert server.ended(10) == -9

@@ -206,4 +206,7 @@ def test_every_failure_has_a_code_of_the_table() -> None:
     words = ("status", "connect", "tls", "resolve", "redirects", "timeout_total", "protocol")
     codes = [code_of_failure(word) for word in words]
     assert codes == [11200, 11205, 11220, 11210, 11215, 11203, 11206]
+    codes = [code_of_failure("tls", detail) for detail in ("host", "expired", "untrusted")]
+    assert [*codes, code_of_failure("connect", "refused")] == [11235, 11236, 11237, 11202]
+    assert code_of_failure("refused_by_guard", "host") == 11210
     assert set(codes) <= KINDS.keys()

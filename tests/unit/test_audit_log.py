@@ -182,6 +182,7 @@ def test_a_record_is_undone_with_what_it_tells(tmp_path: Path) -> None:
 
 def test_another_process_may_write_beside_the_server(tmp_path: Path) -> None:
     async def scene(rig: Rig) -> None:
+        await finished(rig)  # the first message of an account makes a pepper, on record
         before = rig.store.audit.head().seq
         for n in range(5):
             add_to(rig.path, n, Draft(rig.account.sid, "backup.made"))

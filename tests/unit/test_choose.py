@@ -39,8 +39,9 @@ class Office:
         self.chooser = Chooser(
             rig.store, self.estate.services, records.sticky, records.scheduled, rig.clock,
             obstacle=lambda message: 21610 if self.lists.stops(message) else None,
-            drained=self.lanes.wake,
+            drained=self.lanes.wake, warned=lambda *what: self.told.append(what),
         )  # fmt: skip
+        self.told: list[tuple[int, int, str | None]] = []
         self.lanes.workers[TaskKind.CHOOSE] = self.chooser
         self.lanes.workers[TaskKind.SUBMIT] = Nobody()
         self.lanes.workers[TaskKind.CALLBACK] = Nobody()
@@ -271,6 +272,20 @@ def test_why_nobody_can_send(tmp_path: Path) -> None:
         assert await office.failed(full) == 30001
         office.estate.services.delete(office.estate.now(empty))
         assert await office.failed(empty) == 21701
+
+    play(tmp_path, scene)
+
+
+def test_where_ids_must_be_registered_the_account_is_told(tmp_path: Path) -> None:
+    """30018, by the country: networks there may drop what is not registered."""
+
+    async def scene(office: Office) -> None:
+        service = office.estate.service("Shop")
+        office.estate.services.add_alphanumeric(service, "Globex")
+        service = office.estate.now(service)
+        assert await office.chosen(service, "+919812345678") == "Globex"
+        assert await office.chosen(service, LONDONER) == "Globex"
+        assert office.told == [(1, 30018, "IN")]
 
     play(tmp_path, scene)
 

@@ -267,6 +267,17 @@ def test_immediate_retries_are_those_the_url_asks_for(
     play(tmp_path, scene)
 
 
+def test_a_policy_that_nobody_knows_is_an_alert_a_day(tmp_path: Path) -> None:
+    async def scene(r: Reception) -> None:
+        r.set(sms_url=f"{URL}#rp=6xx")
+        for _ in range(3):
+            await r.told()
+        assert r.codes() == [11243]
+        assert [asked.url for asked in r.customer.asked] == [URL] * 3
+
+    play(tmp_path, scene)
+
+
 def test_the_time_of_immediate_retries_is_one(tmp_path: Path) -> None:
     async def scene(r: Reception) -> None:
         r.set(sms_url=URL + "#rc=5&rp=all&tt=1000")

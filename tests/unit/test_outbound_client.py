@@ -522,7 +522,8 @@ def test_nobody_listens(run: Run) -> None:
 
         async def main() -> None:
             with client() as http:
-                assert await http.post(f"http://127.0.0.1:{port}/p", {}, b"") == Failure("connect")
+                refused = await http.post(f"http://127.0.0.1:{port}/p", {}, b"")
+                assert refused == Failure("connect", "refused")
 
         run(main())
 
@@ -547,7 +548,25 @@ def test_connecting_takes_too_long(run: Run) -> None:
         run(main())
 
 
-def certificate(folder: Path, name: str) -> tuple[Path, Path]:
+def test_a_certificate_that_is_over(run: Run, tmp_path: Path) -> None:
+    cert, key = certificate(tmp_path, "hook.example.com", days=-2)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+
+    async def loopback(host: str, port: int) -> Sequence[str]:
+        return ["127.0.0.1"]
+
+    async def main() -> None:
+        trusting = ssl.create_default_context(cafile=str(cert))
+        async with serving(OK, tls=context) as server:
+            with client(Guard(True, lookup=loopback), tls=trusting) as http:
+                url = server.url("/p", "hook.example.com", "https")
+                assert await http.post(url, {}, b"") == Failure("tls", "expired")
+
+    run(main())
+
+
+def certificate(folder: Path, name: str, days: int = 1) -> tuple[Path, Path]:
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.UTC)
@@ -557,8 +576,8 @@ def certificate(folder: Path, name: str) -> tuple[Path, Path]:
         .issuer_name(subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - datetime.timedelta(days=9))
+        .not_valid_after(now + datetime.timedelta(days=days))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
         .sign(key, hashes.SHA256())
     )
@@ -588,12 +607,12 @@ def test_tls(run: Run, tmp_path: Path) -> None:
         async with serving(OK, tls=context) as server, serving(OK) as plain:
             url = server.url("/p", "hook.example.com", "https")
             with client(guard) as http:  # a self-signed certificate
-                assert await http.post(url, {}, b"") == Failure("tls")
+                assert await http.post(url, {}, b"") == Failure("tls", "untrusted")
             with client(guard, tls=trusting) as http:
                 for _ in range(3):
                     assert isinstance(await http.post(url, {}, b"a"), Answer)
                 other = server.url("/p", "other.example.com", "https")
-                assert await http.post(other, {}, b"") == Failure("tls")
+                assert await http.post(other, {}, b"") == Failure("tls", "host")
                 mute = await http.post(plain.url("/p", scheme="https"), {}, b"", SHORT)
                 assert mute == Failure("timeout_total")
             assert (len(server.requests), plain.requests) == (3, [])

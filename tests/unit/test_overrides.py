@@ -66,6 +66,17 @@ def test_policies(fragment: str, policy: set[str]) -> None:
     assert parse_overrides(fragment).policy == policy
 
 
+@pytest.mark.parametrize(
+    ("fragment", "problem"),
+    [("rp=all&e=dublin", None), ("e=ashburn,sao-paulo-ix", None), ("ct=1", None),
+     ("rp=4xx,6xx", 11243), ("rp=", 11243), ("e=atlantis", 11240), ("e=dublin,mars", 11240),
+     ("rp=x&e=mars", 11243)],
+)  # fmt: skip
+def test_what_nobody_knows_is_an_alert(fragment: str, problem: int | None) -> None:
+    """6.5: 11243 for a policy, 11240 for an edge."""
+    assert parse_overrides(fragment).problem == problem
+
+
 @given(st.text())
 def test_no_fragment_breaks_it(fragment: str) -> None:
     overrides = parse_overrides(fragment)

@@ -26,11 +26,13 @@ from hushwire.domain.account import NumberSettings
 from hushwire.domain.application import ApplicationSettings
 from hushwire.domain.callback import endpoint_lane
 from hushwire.domain.incoming import (
+    CLAIM_MS,
     TOO_LONG,
     Webhook,
     asked_line,
     beginning,
     keyword_reply_line,
+    offered_line,
     webhook_of,
 )
 from hushwire.domain.message import (
@@ -50,7 +52,9 @@ from hushwire.domain.service import Service
 from hushwire.domain.shift_tables import Language
 from hushwire.domain.shortcode import ShortCodeSettings
 from hushwire.domain.sid import message_sid
+from hushwire.domain.task import Task, TaskKind
 from hushwire.domain.text import segments
+from hushwire.domain.withholding import LOOK
 from hushwire.errors import Refusal, Unavailable
 from hushwire.observe import Metrics
 from hushwire.private import Private
@@ -160,6 +164,17 @@ class Incoming:
         change = redacted(latest, now_ms, body=latest.discard, address=latest.obfuscate)
         if change.after is not latest:
             self._store.record([change])
+
+    def offered(self, message: Message) -> None:
+        """Its webhook was answered, and has not claimed the content: what is to be forgotten is
+        held for that, a minute at most, on the record."""
+        latest = self._store.latest(message.key) if message.discard or message.obfuscate else None
+        if latest is None:
+            return
+        now_ms = self._clock.now_ms()
+        after = replace(latest, history=latest.history + offered_line(now_ms))
+        look = Task(latest.key, LOOK, TaskKind.REDACT, latest.lane, now_ms + CLAIM_MS)
+        self._store.record([Change(latest, after, (look,))])
 
     def _own(self, address: str) -> _Own | None:
         """Whose number or short code that is."""

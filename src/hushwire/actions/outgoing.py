@@ -46,10 +46,12 @@ from hushwire.domain.phone import mask
 from hushwire.domain.rates import read_max_price
 from hushwire.domain.routing import (
     MMS_COUNTRIES,
+    UNREGISTERED,
     NoSender,
     Options,
     Recipient,
     Sender,
+    alpha_support,
     choose,
     obstacle,
 )
@@ -187,9 +189,12 @@ class Outgoing:
             sender = self._alphanumeric(account, name)
         if sender is None:
             return self._messages.sender(account, wanted)  # which says what is wrong
-        problem = obstacle(sender, recipient_of(to), Options())
+        recipient = recipient_of(to)
+        problem = obstacle(sender, recipient, Options())
         if problem is not None:
             raise Refusal(problem)
+        if address.kind == "alphanumeric" and alpha_support(recipient.country) == "registration":
+            self._own.alerts.once_a_day(account.id, UNREGISTERED, recipient.country)
         return name
 
     def _alphanumeric(self, account: Account, name: str) -> Sender | None:

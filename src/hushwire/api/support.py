@@ -187,6 +187,7 @@ UNSERVED: Final = {
     "/v1/LegacyContent": "there were never other templates",
     "/v2/Services": "Verify and Chat are other products",
     "/v1/Conversations": "Conversations is another product",
+    "/v1/Users": "Conversations is another product: it has no users here",
     "/v1/Flows": "Studio is another product",
     "/v1/Workspaces": "TaskRouter is another product",
     "/v1/Rooms": "Video is another product",

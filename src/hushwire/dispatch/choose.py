@@ -26,7 +26,7 @@ from hushwire.domain.message import (
     Status,
     advance,
 )
-from hushwire.domain.routing import Chosen, NoSender, Options, Sender, choose
+from hushwire.domain.routing import UNREGISTERED, Chosen, NoSender, Options, Sender, choose
 from hushwire.domain.service import Service, sender_of
 from hushwire.domain.task import Task, TaskKind
 from hushwire.errors import PROBLEMS
@@ -61,8 +61,10 @@ class Chooser:
         clock: Clock, *, obstacle: Callable[[Message], int | None],
         drained: Callable[[TaskKind, int], None],
         used: Callable[[Sequence[Message], int], None] = lambda messages, now_ms: None,
+        warned: Callable[[int, int, str | None], None] = lambda account_id, code, country: None,
     ) -> None:  # fmt: skip
-        """`used` counts messages, with the time, once: when they have their first sender."""
+        """`used` counts messages, with the time, once: when they have their first sender.
+        `warned` hears of an account, an alert's code, and a country (ISO 3166)."""
         self._store = store
         self._services = services
         self._sticky = sticky
@@ -71,6 +73,7 @@ class Chooser:
         self._obstacle: Final = obstacle  # the error code of what may not be sent from there
         self._drained: Final = drained
         self._used: Final = used
+        self._warned: Final = warned
         self._windows = store.accounts.windows
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[int] = deque()
@@ -148,6 +151,8 @@ class Chooser:
         if isinstance(found, NoSender):  # after a short code's failure, that is what counts
             error_code = first_failure(message.history) or found.error_code
             return Fact("refused", error_code=error_code)
+        if found.alpha == "registration":
+            self._warned(message.account_id, UNREGISTERED, recipient_of(person[2]).country)
         address = found.sender.address
         error_code = self._obstacle(replace(message, from_=Private(address)))
         if error_code is not None:

@@ -4,6 +4,9 @@ It sleeps until the first message of any account is old enough, at most once an 
 forgets by ranges of keys: a message's key is the time of its birth. What lies below the mark of
 an account and field was forgotten, so a sweep costs what it forgets. It goes a batch at a time,
 each in one commit with its mark; after a crash it goes on from there.
+
+Every hour it looks, too, at the months that are over: where nobody is to be found any more, the
+pepper is destroyed, and with it what old pages and backups keep of the month's hashes.
 """
 
 import asyncio
@@ -27,11 +30,14 @@ from hushwire.store.custodian import Custodian
 from hushwire.store.engine import Database
 from hushwire.store.legal_holds import LegalHolds
 from hushwire.store.media import MediaTable
+from hushwire.store.retained import Retained
 from hushwire.store.store import Store
+from hushwire.vault.lookup import month_span
 
 BATCH: Final = 200  # messages a commit: a millisecond or two of the loop
 PAUSE_S: Final = 0.02  # after a batch, while others wait for the disk
 HOUR_MS: Final = 3_600_000
+PEPPER_MS: Final = 2 * DAY_MS  # after its month: creates are known by it for a day
 SEEN: Final = "clock_seen_ms"  # wall time when this server last ran, for its next start
 
 # Which part of a row a field is, as `Store.expired` wants it: row, content, address.
@@ -53,19 +59,20 @@ class Expiry:
 
     def __init__(
         self, store: Store, custodian: Custodian, holds: LegalHolds, media: MediaTable,
-        clock: Clock, journal: Journal, *, measured_ms: Callable[[], int],
+        retained: Retained, clock: Clock, journal: Journal, *, measured_ms: Callable[[], int],
     ) -> None:  # fmt: skip
         self._store = store
         self._custodian = custodian
         self._holds = holds
         self._media = media
+        self._retained = retained
         self._clock = clock
         self._journal = journal
         self._measured_ms: Final = measured_ms
         self._alarm = Alarm(clock, self.wake)
         self._rung = asyncio.Event()
         self._sweeping = False
-        self._reminded_ms = clock.now_ms()
+        self._reminded_ms = self._looked_ms = clock.now_ms()
         last = store.get_meta(SEEN)
         self._seen_ms = int(last) if last else 0
         self._steadiness = started(self._wall_ms(), measured_ms(), self._seen_ms or None)
@@ -106,6 +113,7 @@ class Expiry:
                     await self._rung.wait()
             self._look_at_clock()
             if not self._rung.is_set():
+                await self._destroy_peppers()
                 continue
             self._sweeping = True
             self._rung.clear()
@@ -113,12 +121,14 @@ class Expiry:
                 for account in tuple(self._store.accounts.by_id.values()):
                     for field in FIELDS:
                         await self._expire(account, field)
+            await self._destroy_peppers()
             self._remind()
             self._alarm.set(self._next_ms())
             self._sweeping = False
 
     def _look_at_clock(self) -> None:
         before = self._steadiness
+        self._looked_ms = self._clock.now_ms()  # a jump in the midst of a sweep is not followed
         self._steadiness = observed(before, self._wall_ms(), self._measured_ms())
         if before.trusted and not self.trusted:
             self._journal.clock_doubted()
@@ -135,6 +145,8 @@ class Expiry:
         """When something may be due: in an hour at the earliest, so that much goes at once."""
         now_ms = self._clock.now_ms()
         times = [now_ms + REMIND_MS] if self._holds.in_force() else []
+        over = (month_span(epoch)[1] + PEPPER_MS for _, epoch in self._store.accounts.months)
+        times += [over_ms for over_ms in over if over_ms > now_ms]
         for account in self._store.accounts.by_id.values():
             for field in FIELDS:
                 oldest = self._store.first_key(account.id, self.mark(account.id, field))
@@ -142,6 +154,20 @@ class Expiry:
                 times.append(born_ms + days_of(account.retention, field) * DAY_MS)
         first_ms = -(-min(times) // HOUR_MS) * HOUR_MS
         return max(first_ms, now_ms + HOUR_MS)
+
+    async def _destroy_peppers(self) -> None:
+        """Those of months that are over, and of which no message carries a person's tag."""
+        if not self.trusted:
+            return
+        accounts = self._store.accounts
+        over = [
+            (account_id, epoch)
+            for account_id, epoch in accounts.months
+            if month_span(epoch)[1] + PEPPER_MS <= self._looked_ms
+        ]
+        if over:
+            for account_id, epoch in await asyncio.to_thread(self._retained.untagged, over):
+                accounts.destroy_pepper(account_id, epoch)
 
     def _remind(self) -> None:
         """Once a week, of every legal hold that is still in force."""
@@ -159,7 +185,7 @@ class Expiry:
     async def _expire(self, account: Account, field: Field) -> None:
         """Forget what is older than its days; the mark stays before what is not finished."""
         low = self.mark(account.id, field)
-        high = key_at(cutoff_ms(account.retention, field, self._clock.now_ms()))
+        high = key_at(cutoff_ms(account.retention, field, self._looked_ms))
         mark = high
         take = self._take_media if field == "media" else self._take
         while low < high:
@@ -214,7 +240,7 @@ class Expiry:
     def _due(self, account: Account, message: Message) -> Change:
         custody = self._custodian.custody(message)
         windows = self._store.accounts.windows[account.id]
-        return due(message, custody, self._clock.now_ms(), windows)
+        return due(message, custody, self._looked_ms, windows)
 
     async def _take_media(
         self, account: Account, field: Field, low: int, high: int, mark: int

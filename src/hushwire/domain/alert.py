@@ -90,6 +90,12 @@ _FAILURES: Final = {
 }  # fmt: skip
 
 
-def code_of_failure(word: str) -> int:
+_DETAILS: Final = {
+    ("connect", "refused"): 11202, ("tls", "host"): 11235, ("tls", "expired"): 11236,
+    ("tls", "untrusted"): 11237,
+}  # fmt: skip
+
+
+def code_of_failure(word: str, detail: str = "") -> int:
     """The code for the outcome of a request: a failure's word, or any other for an answer."""
-    return _FAILURES.get(word, 11200)
+    return _DETAILS.get((word, detail)) or _FAILURES.get(word, 11200)

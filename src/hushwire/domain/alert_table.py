@@ -64,5 +64,6 @@ KINDS: Final[dict[int, tuple[LogLevel, str]]] = {
     30007: (_W, "Message filtered"),
     30008: (_E, "Unknown error"),
     30010: (_W, "Message price exceeds max price"),
+    30018: (_W, "Networks of the country deliver registered sender IDs only"),
     30036: (_W, "The validity period ended before the message was sent"),
 }

@@ -15,6 +15,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from hushwire.domain.fallback import FALLBACK_CAP_MS, may_fall_back
+from hushwire.domain.incoming import claimable_ms
 from hushwire.domain.media import MediaKind, hold_ms
 from hushwire.domain.message import (
     FINAL,
@@ -38,9 +39,9 @@ FOREVER: Final = 1 << 62  # Unix ms: until somebody ends it
 
 Part = Literal["content", "address", "media", "session"]
 HoldName = Literal[
-    "schedule", "queue", "transit", "recovery", "fallback", "callback", "webhook", "media",
-    "undelivered", "session", "retain_content", "retain_address", "retain_media", "mtl_content",
-    "mtl_address", "legal",
+    "schedule", "queue", "transit", "recovery", "fallback", "callback", "webhook", "claim",
+    "media", "undelivered", "session", "retain_content", "retain_address", "retain_media",
+    "mtl_content", "mtl_address", "legal",
 ]  # fmt: skip
 
 
@@ -59,6 +60,7 @@ class Custody(Struct, frozen=True):
     fallback: bool = False  # a long code tries if the short code fails
     inbound: bool = False
     answered: bool = False  # a webhook took the inbound message, or there is none
+    claim_ms: int | None = None  # what its webhook left out may be claimed until then
     media: MediaKind | None = None
     channel: bool = False  # not SMS or MMS: the channel keeps trying, and counts contacts
     discard: bool = False  # content is to be forgotten
@@ -131,6 +133,10 @@ def _webhook(custody: Custody, windows: Windows) -> int | None:
     return custody.created_ms + windows.inbound * SECOND if waits else None
 
 
+def _claim(custody: Custody, windows: Windows) -> int | None:
+    return custody.claim_ms if custody.inbound else None
+
+
 def _media(custody: Custody, windows: Windows) -> int | None:
     if custody.media is None:
         return None
@@ -193,6 +199,7 @@ HOLDS: Final[dict[HoldName, _Rule]] = {
     "fallback": _Rule("a long code may have to try", "dispatcher", _ALL, _fallback),
     "callback": _Rule("its status is still to be told", "deliverer", _TEXT, _callback),
     "webhook": _Rule("no webhook has taken it", "deliverer", _ALL, _webhook),
+    "claim": _Rule("what its webhook left out may be claimed", "customer", _TEXT, _claim),
     "media": _Rule("they are still being fetched", "clock", frozenset({"media"}), _media),
     "undelivered": _Rule("the channel still tries", "channel", _ALL, _undelivered),
     "session": _Rule("contacts are counted by the day", "clock", frozenset({"session"}), _session),
@@ -205,7 +212,7 @@ HOLDS: Final[dict[HoldName, _Rule]] = {
 }
 
 
-_BY_CLOCK: Final = frozenset({"recovery", "media", "session", "mtl_content", "mtl_address"})
+_BY_CLOCK: Final = frozenset({"recovery", "claim", "media", "session", "mtl_content", "mtl_address"})
 _RETAIN: Final = frozenset({"retain_content", "retain_address", "retain_media"})
 _WITHHOLD: Final = frozenset({"mtl_content", "mtl_address", "legal"})  # they keep keys alone
 
@@ -304,6 +311,7 @@ def custody_of(
         callbacks_pending=callbacks_pending,
         inbound=inbound,
         answered=answered,
+        claim_ms=claimable_ms(message) if inbound else None,
         discard=message.discard,
         obfuscate=message.obfuscate,
         alive=frozenset(parts),

@@ -30,12 +30,15 @@ LOOP_WINDOW_MS: Final = 30_000
 LOOP_MAX: Final = 15  # replies that each followed the last within the window (6.8)
 PAIRS_MAX: Final = 10_000  # of numbers that are watched; the longest quiet are forgotten first
 
+CLAIM_MS: Final = MINUTE_MS  # what a webhook by GET left out may be claimed for so long
+
 Method = Literal["GET", "POST"]
 Pair = tuple[Private, Private]  # who wrote, and to which number
 
 _WORDS: Final = {OptOut.STOP: "stop", OptOut.START: "start", OptOut.HELP: "help"}
 _ASKED: Final = {word: asked for asked, word in _WORDS.items()}
 _KEYWORD_REPLY: Final = "keyword_reply"
+_OFFERED: Final = "offered"
 
 
 class Webhook(Struct, frozen=True):
@@ -83,6 +86,20 @@ def asked_for(message: Message) -> OptOut | None:
     """What an inbound message asked for; None when it was no keyword."""
     lines = message.history.split("\n", 2)
     return _ASKED.get(lines[1].partition(" ")[0]) if len(lines) > 1 else None
+
+
+def offered_line(at_ms: int) -> str:
+    """The line that says that its webhook was answered, and its content not claimed yet."""
+    return history_line(_OFFERED, at_ms)
+
+
+def claimable_ms(message: Message) -> int | None:
+    """Until when the content of a text may be claimed (Unix ms); None when it was not offered."""
+    for line in reversed(message.history.splitlines()):
+        name, at_ms, _ = line.split(" ")
+        if name == _OFFERED:
+            return int(at_ms) + CLAIM_MS
+    return None
 
 
 def keyword_reply_line(at_ms: int) -> str:

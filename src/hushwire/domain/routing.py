@@ -21,6 +21,7 @@ Reason = Literal[
     "from", "sticky", "channel", "short_code", "alphanumeric", "area_code", "country", "any"
 ]
 AlphaSupport = Literal["refused", "registration", "allowed", "unknown"]
+UNREGISTERED: Final = 30018  # alert: networks there deliver registered alphanumeric IDs only
 
 MMS_COUNTRIES: Final = frozenset({"US", "CA"})  # elsewhere media go as a link (8.4, R16 and R17)
 
@@ -80,7 +81,7 @@ class Chosen(Struct, frozen=True):
     sender: Sender
     why: Reason
     as_link: bool = False  # the media go as a link in a text
-    alpha: AlphaSupport | None = None  # of an alphanumeric ID: anything but "allowed" is a warning
+    alpha: AlphaSupport | None = None  # of an alphanumeric ID: "registration" is an alert
 
 
 class NoSender(Struct, frozen=True):

@@ -52,5 +52,5 @@ class Failure(Struct, frozen=True):
     """No answer. Holds fixed words only, nothing from the URL or the wire."""
 
     kind: FailureKind
-    detail: str = ""  # the guard's reason word
+    detail: str = ""  # the guard's reason word; "refused" by TCP; what is wrong with a certificate
     partial: bool = False  # bytes of an answer had come: the server saw the request

@@ -18,6 +18,9 @@ from hushwire.outbound.url import Url
 
 SWEEP_S: Final = 0.1  # how late a time-out may be
 IDLE_S: Final = 30.0
+# OpenSSL's X509_V_ERR_… : expired, not yet valid, for another name, for another address. Any
+# other is a certificate that no authority we know vouches for.
+_CERTIFICATE: Final = {10: "expired", 9: "expired", 62: "host", 64: "host"}
 
 
 class _Waiter(NamedTuple):
@@ -185,8 +188,12 @@ class Pool:
             failure = self._verify(connection, address)
         except TimeoutError:
             failure = Failure("timeout_connect")
+        except ssl.SSLCertVerificationError as refused:
+            failure = Failure("tls", _CERTIFICATE.get(refused.verify_code, "untrusted"))
         except ssl.SSLError:
             failure = Failure("tls")
+        except ConnectionRefusedError:
+            failure = Failure("connect", "refused")
         except OSError:
             failure = Failure("connect")
         finally:

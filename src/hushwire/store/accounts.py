@@ -12,6 +12,7 @@ from hushwire.domain.message import Message
 from hushwire.domain.privacy import Privacy, Windows
 from hushwire.domain.retention import Retention
 from hushwire.errors import Defect, Misconfigured
+from hushwire.faults import reach
 from hushwire.private import Private
 from hushwire.store.audit import AuditLog, actor
 from hushwire.store.engine import Database
@@ -54,6 +55,7 @@ class Accounts:
         self.account_refs: dict[int, KeyRef] = {}  # account key by account id
         self.made_ms: dict[int, int] = {}  # when it was made or last rotated
         self.formers: dict[int, KeyRef] = {}  # of accounts whose key is being rotated
+        self.months: dict[tuple[int, int], KeyRef] = {}  # of each month's pepper, by account id
         self._load(reader)
 
     # -- accounts -------------------------------------------------------------------------
@@ -199,7 +201,7 @@ class Accounts:
             )  # fmt: skip
         for row in peppers:
             if row[1] not in (SECRETS, FORMER):
-                self._add_pepper(*row)
+                self._load_pepper(*row)
         for row in reader.rows("numbers"):
             number_id, sid, account_id, phone, mps, sealed, created, updated = row
             opened = self.keys[account_id].cipher.open_secret(_NUMBER, sealed)
@@ -263,6 +265,8 @@ class Accounts:
 
     def _new_pepper(self, account_id: int, purpose: str, epoch: int) -> Pepper:
         """A pepper, once a month an account, or once a purpose: durable before the first tag."""
+        if purpose == SEARCH and (account_id, epoch) in self.months:  # half destroyed
+            self.destroy_pepper(account_id, epoch)
         ref, image = self.keyring.new_pepper(account_id)
         self._slots.write([(ref, image)], ())
         account = self.by_id[account_id].sid
@@ -275,6 +279,37 @@ class Accounts:
         self._write(work)
         return self._add_pepper(account_id, purpose, epoch, ref)
 
+    def destroy_pepper(self, account_id: int, epoch: int) -> None:
+        """Destroy the pepper of a month: durable when this returns. No message may carry a tag
+        of it any more, and none may be born in that month. Raises OSError.
+
+        A crash in between leaves a row that names no key: that month's pepper is destroyed again.
+        """
+        ref = self.months[account_id, epoch]
+        self._slots.write((), [ref])
+        reach("pepper.shredded")
+        sid = self.by_id[account_id].sid
+        gone = Draft(sid, "pepper.destroyed", (sid,), f"{SEARCH} {epoch}")
+
+        def work(db: Database) -> None:
+            db.do("drop_pepper", account_id, SEARCH, epoch)
+            self._audit.write(db, gone)
+
+        self._write(work)
+        reach("pepper.dropped")
+        self._slots.recycle([ref])
+        self.keys[account_id].drop_pepper(epoch)
+        del self.months[account_id, epoch]
+        del self.key_refs[ref]
+
+    def _load_pepper(self, account_id: int, purpose: str, epoch: int, ref: KeyRef) -> None:
+        if epoch != LASTING and self._slots.read(ref) is None and not self._slots.lags(ref):
+            # Destroyed: by a process that died over it, or after the backup that this is from.
+            self.months[account_id, epoch] = ref
+            self.key_refs[ref] = account_id
+        else:
+            self._add_pepper(account_id, purpose, epoch, ref)
+
     def _add_pepper(self, account_id: int, purpose: str, epoch: int, ref: KeyRef) -> Pepper:
         key = self.keyring.unwrap_key(account_id, ref)
         if key is None:
@@ -285,6 +320,7 @@ class Accounts:
             keys.lasting[purpose] = pepper
         else:
             keys.peppers[epoch] = pepper
+            self.months[account_id, epoch] = ref
         return pepper
 
 

@@ -1,7 +1,8 @@
 """Pages of an account's messages, newest first, by number and by date.
 
-An exact number is found by its keyed hash, a stretch at a time (a day, or a part of a busy one:
-docs/adr/0004), and verified after opening: a hash of 8 bytes may collide.
+An exact number is found by its keyed hashes, one as a person's and one as the account's own, a
+stretch at a time (a day, or a part of a busy one: docs/adr/0004), and verified after opening: a
+hash of 8 bytes may collide.
 """
 
 import threading
@@ -69,11 +70,12 @@ class Listing:
         name = "list_to" if query.to is not None else "list_from"
         found: list[Message] = []
         for stretch in self._stretches(low, high, upwards=query.upwards):
-            pepper = keys.known_pepper(stretch // PARTS * DAY_MS)
-            if pepper is None:
-                continue  # nothing was written in that month
-            tag = pepper.tag8(number.reveal())
-            found += self._scan(name, query, low, high, limit - len(found), (stretch, tag))
+            peppers = keys.searched_with(stretch // PARTS * DAY_MS)
+            wanted, here = limit - len(found), list[Message]()
+            for tag in {pepper.tag8(number.reveal()) for pepper in peppers}:
+                here += self._scan(name, query, low, high, wanted, (stretch, tag))
+            here.sort(key=lambda message: message.key, reverse=not query.upwards)
+            found += here[:wanted]
             if len(found) == limit:
                 break
         return found

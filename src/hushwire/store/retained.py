@@ -1,4 +1,5 @@
-"""What lives of an account's messages: the figures of its retention report.
+"""What lives of an account's messages: the figures of its retention report, and whether anybody
+of a month can still be found.
 
 Nothing here looks at every message. The oldest live item is sought from where it was found the
 last time, for what is forgotten never comes back; items are counted among the first
@@ -6,15 +7,18 @@ last time, for what is forgotten never comes back; items are counted among the f
 """
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
 
 from hushwire.domain.retention import FIELDS, Field
+from hushwire.domain.sid import key_at
 from hushwire.domain.task import TaskKind
 from hushwire.domain.withholding import legal_lane
 from hushwire.store.engine import Database
+from hushwire.vault.lookup import month_span
 
 LOOK_ROWS: Final = 100_000  # messages that a count looks at: some 50 ms
 _CHUNK: Final = 20_000
@@ -43,6 +47,7 @@ class Retained:
         self._db = Database(path, readonly=True, alone=True)  # behind a lock
         self._lock = threading.Lock()
         self._oldest: dict[tuple[int, Field], int] = {}  # nothing lives below
+        self._tagged_from: dict[tuple[int, int], int] = {}  # likewise, by account and month
 
     def fields(
         self, account_id: int, marks: dict[Field, int], cutoffs: dict[Field, int]
@@ -58,9 +63,32 @@ class Retained:
                 for field in FIELDS
             }
 
+    def untagged(self, months: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Those of these (account, `yyyymm`) of which no message carries a person's tag.
+
+        A tag goes when its address is forgotten or withheld, or with its row.
+        """
+        return [month for month in months if not self._is_tagged(*month)]
+
     def close(self) -> None:
         with self._lock:
             self._db.close()
+
+    def _is_tagged(self, account_id: int, epoch: int) -> bool:
+        low, high = map(key_at, month_span(epoch))
+        at = self._tagged_from.get((account_id, epoch), low)
+        while True:
+            with self._lock:
+                found, last, looked = self._db.one(
+                    "oldest_live", account_id, at, _CHUNK, *_PARTS["numbers"]
+                )
+            if found is not None and found < high:
+                self._tagged_from[account_id, epoch] = found
+                return True
+            if found is not None or looked < _CHUNK or last >= high:
+                self._tagged_from.pop((account_id, epoch), None)
+                return False
+            at = last + 1
 
     def _field(
         self, account_id: int, field: Field, mark: int, cutoff: int, withheld: int

@@ -62,7 +62,7 @@ def birth_row(
     content = f"{callback}\n{extras}\n{message.body.reveal()}".encode("utf-8", "surrogatepass")
     inbound = message.direction is INBOUND
     own, person = (to, from_) if inbound else (from_, to)
-    own_tag = keys.sender_tag(own, message.created_ms) if own else None
+    own_tag = keys.own_tag(own) if own else None
     person_tag = keys.pepper(message.created_ms).tag8(person)
     return (
         message.key,
@@ -109,7 +109,7 @@ def address_row(message: Message, keys: AccountKeys, slots: Slots) -> Row | None
         return None
     from_, nonce = message.from_.reveal(), keys.entropy.bytes(12)
     address = f"{from_}\n{message.to.reveal()}".encode()
-    tag = keys.sender_tag(from_, message.created_ms)
+    tag = keys.own_tag(from_)
     sealed = seal(dek, address, b"address" + message.sid.encode(), nonce)
     return message.key, sealed, tag, ref, message.from_shown
 

@@ -37,7 +37,7 @@ from hushwire.store.rows import (
     read_task,
     task_row,
 )
-from hushwire.vault.lookup import DAY_MS, Stretches, day_of
+from hushwire.vault.lookup import Stretches
 from hushwire.vault.slots import KeyRef, Slots
 
 VAULT_ID = "vault_id"
@@ -452,21 +452,15 @@ class Store:
 
     def resume_paces(self, now_ms: int) -> None:
         """At start: a paced sender's timetable goes on behind what the table holds of it."""
-        waiting: dict[tuple[int, int, int], int] = {
-            (account_id, day, tag): segments
-            for account_id, day, tag, segments in self._reader.rows(
-                "waiting_segments", TaskKind.SUBMIT
-            )
+        waiting: dict[tuple[int, int], int] = {
+            (account_id, tag): segments
+            for account_id, tag, segments in self._reader.rows("waiting_segments", TaskKind.SUBMIT)
         }
         for phone, pace in self.accounts.paces.items():
-            number = self.accounts.numbers[phone]
-            keys = self.accounts.keys[number.account_id]
-            # What may still be sent was born today or yesterday: nothing is valid for longer.
-            for at_ms in (now_ms, now_ms - DAY_MS) if pace.mps else ():
-                pepper = keys.known_pepper(at_ms)
-                if pepper is not None:
-                    mine = (number.account_id, day_of(at_ms), pepper.tag8(phone))
-                    pace.occupy(now_ms, waiting.get(mine, 0))
+            account_id = self.accounts.numbers[phone].account_id
+            if pace.mps and waiting:
+                tag = self.accounts.keys[account_id].own_tag(phone)
+                pace.occupy(now_ms, waiting.get((account_id, tag), 0))
 
     async def _work(self, work: Work) -> None:
         batch = self._commit.open_batch()

@@ -1,7 +1,8 @@
 """Lookup: find a number without storing it.
 
-A tag is a keyed hash of the canonical number under a pepper, one pepper per account and
-month (design: blind indexes). Tags die with their pepper. Pure.
+A tag is a keyed hash of the canonical number under a pepper. Tags of people have one pepper an
+account and month (design: blind indexes), and die with it: it is destroyed once no message of
+its month is found by a person any more. Pure.
 """
 
 from datetime import UTC, datetime
@@ -38,6 +39,14 @@ def month_of(ms: int) -> int:
     """The UTC calendar month of a Unix time in milliseconds, as `yyyymm`: a pepper's epoch."""
     moment = datetime.fromtimestamp(ms // 1000, UTC)
     return moment.year * 100 + moment.month
+
+
+def month_span(epoch: int) -> tuple[int, int]:
+    """A month (`yyyymm`): its first millisecond, and that of the next (Unix ms, UTC)."""
+    year, month = divmod(epoch, 100)
+    first = datetime(year, month, 1, tzinfo=UTC)
+    following = datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC)
+    return round(first.timestamp() * 1000), round(following.timestamp() * 1000)
 
 
 def day_of(ms: int) -> int:

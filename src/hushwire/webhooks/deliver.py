@@ -318,6 +318,8 @@ class Deliverer:
         if task.attempt == 0:
             self._metrics.callback_late_s.observe((self._clock.now_ms() - task.due_ms) / 1000)
         url, overrides = split(callback.reveal())
+        if overrides.problem is not None and self.outcomes is not None:
+            self.outcomes.misread(message.account_id, overrides.problem)
         account = self._store.accounts.by_id[message.account_id]
         status, error, done_date = (task.detail or "").split(" ")
         params, body = status_form(

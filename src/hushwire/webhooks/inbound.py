@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from hushwire.clock import Clock
 from hushwire.domain.callback import endpoint_lane
-from hushwire.domain.incoming import Pair, Webhook, retry_ms
+from hushwire.domain.incoming import Pair, Webhook, claimable_ms, retry_ms
 from hushwire.domain.message import SECOND, Message
 from hushwire.domain.task import Task, TaskKind
 from hushwire.errors import Unavailable
@@ -74,6 +74,8 @@ class Inbox:
         self._running: dict[asyncio.Task[None], _Job] = {}
         self._forgotten: dict[int, bool] = {}  # message in memory → was any of it forgotten?
         self._stopping = False
+        if desk.claims is not None:
+            desk.claims.taken = self._claimed
 
     # -- Worker ---------------------------------------------------------------------------
 
@@ -98,6 +100,12 @@ class Inbox:
             self._desk.claims.forget(record)
         if record in self._forgotten:
             self._forgotten[record] = True
+
+    def _claimed(self, record: int) -> None:
+        """Somebody has the content of that message: if its webhook was answered, too, it is told."""
+        message = self._store.latest(record) if record not in self._forgotten else None
+        if message is not None and claimable_ms(message) is not None:
+            self._desk.incoming.told(message)
 
     def busy(self) -> int:
         """Texts that are being told, or are to be told now."""

@@ -48,6 +48,7 @@ from hushwire.webhooks.claims import Claims
 from hushwire.webhooks.cookies import IDLE_MS, Conversation, Cookies
 from hushwire.webhooks.inbound_call import Called, Client, call
 from hushwire.webhooks.inbound_form import Medium, Params, action_params, inbound_params
+from hushwire.webhooks.overrides import split
 from hushwire.webhooks.signature import idempotency_token
 
 LOOP: Final = 14107
@@ -96,6 +97,13 @@ class Desk:
         self.get_webhooks: Final = get_webhooks
         self.loops = LoopGuard()
 
+    def answered(self, message: Message) -> None:
+        """Its webhook took it; or may claim the rest of it."""
+        if self.claims is not None and self.claims.awaits(message.key):
+            self.incoming.offered(message)
+        else:
+            self.incoming.told(message)
+
 
 class Telling:
     """One inbound message being told. Made anew for each try."""
@@ -142,7 +150,7 @@ class Telling:
         births, self._births = self._births, []
         reach("inbound.answered")
         durable = self._desk.endings.end(self.task, births)
-        self._desk.incoming.told(self._message)
+        self._desk.answered(self._message)
         await durable
 
     # -- documents ------------------------------------------------------------------------
@@ -152,6 +160,9 @@ class Telling:
         token = idempotency_token(self._message.sid, tokens + self._documents)
         self._documents += 1
         method, params = self._carried(document)
+        _, overrides = split(document.url)
+        if overrides.problem is not None:
+            self._desk.alerts.once_a_day(self._account.id, overrides.problem)
         client, cookies = self._desk.client, self._cookies()
         called = await call(client, self._account, method, document.url, params, token, cookies)
         answer = called.result

@@ -49,7 +49,7 @@ class Called(Struct, frozen=True):
             return None if 200 <= self.result.status < 300 else code_of_failure("status")
         if self.result.kind == "refused_by_guard" and self.result.detail != "address":
             return _BAD_URL
-        return code_of_failure(self.result.kind)
+        return code_of_failure(self.result.kind, self.result.detail)
 
 
 async def call(

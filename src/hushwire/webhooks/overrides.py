@@ -24,6 +24,11 @@ _POLICIES: Final[dict[str, Policy]] = {
 }
 _MS: Final = (100, 15000)
 _RANGES: Final = {"ct": (100, 10000), "rt": _MS, "tt": _MS, "rc": (0, 5)}
+BAD_EDGE: Final = 11240
+BAD_POLICY: Final = 11243
+_EDGES: Final = frozenset((
+    "ashburn", "dublin", "frankfurt", "sao-paulo", "singapore", "sydney", "tokyo", "umatilla",
+))  # fmt: skip
 _CONNECT: Final = frozenset(("resolve", "connect", "tls", "timeout_connect"))
 _READ: Final = frozenset(("timeout_read", "timeout_total"))
 
@@ -34,6 +39,7 @@ class Overrides(Struct, frozen=True):
     limits: Limits = Limits()
     retries: int = 1
     policy: frozenset[Policy] = frozenset(("ct",))
+    problem: int | None = None  # alert: what the fragment asks for and nobody knows
 
     def retries_on(self, result: Answer | Failure) -> bool:
         """Does the policy ask for another attempt after `result`, retries permitting?
@@ -61,7 +67,8 @@ def split(url: str) -> tuple[str, Overrides]:
     """The URL without its fragment, and what the fragment asks for.
 
     Keys unknown or without effect here (`e`, `sni`) are ignored; a value that is out of range,
-    or no value at all, leaves the default.
+    or no value at all, leaves the default; of a policy or an edge that nobody knows, `problem` has
+    the alert.
     """
     base, _, fragment = url.partition("#")
     return base, parse_overrides(fragment) if fragment else DEFAULTS
@@ -77,6 +84,7 @@ def parse_overrides(fragment: str) -> Overrides:
     limits = DEFAULTS.limits
     words = given.get("rp", "").split(",")
     policy: frozenset[Policy] = frozenset({_POLICIES[word] for word in words if word in _POLICIES})
+    known = all(word in _POLICIES for word in words)
     return Overrides(
         limits=Limits(
             connect_ms=_number(given, "ct", limits.connect_ms),
@@ -84,8 +92,14 @@ def parse_overrides(fragment: str) -> Overrides:
             total_ms=_number(given, "tt", limits.total_ms),
         ),
         retries=_number(given, "rc", DEFAULTS.retries),
-        policy=policy if all(word in _POLICIES for word in words) else DEFAULTS.policy,
+        policy=policy if known else DEFAULTS.policy,
+        problem=BAD_POLICY if "rp" in given and not known else _edge_problem(given.get("e")),
     )
+
+
+def _edge_problem(edges: str | None) -> int | None:
+    named = [] if edges is None else edges.split(",")
+    return None if all(edge.removesuffix("-ix") in _EDGES for edge in named) else BAD_EDGE
 
 
 def _number(given: dict[str, str], key: str, default: int) -> int:

@@ -52,9 +52,10 @@ CREATE TABLE owned (
     content    BLOB NOT NULL
 );
 
--- Peppers of the keyed indexes, one an account, purpose and month: destroying the pepper
--- destroys every index value made with it. Two keys lie beside them, of epoch 0: `secrets` seals
--- what lives as long as the account; `former` is the account key that is being rotated away.
+-- Peppers of the keyed indexes, one an account and purpose, and for people one a month:
+-- destroying the pepper destroys every index value made with it. Two keys lie beside them, of
+-- epoch 0: `secrets` seals what lives as long as the account; `former` is the account key that is
+-- being rotated away.
 CREATE TABLE pepper (
     account_id INTEGER NOT NULL,
     purpose    TEXT NOT NULL,

@@ -52,6 +52,10 @@ DELETE FROM number WHERE id = ?;
 -- A pepper for one account, purpose and month.
 INSERT INTO pepper (account_id, purpose, epoch, key_ref) VALUES (?, ?, ?, ?);
 
+-- name: drop_pepper
+-- The pepper of a month is destroyed: nothing is found by it any more.
+DELETE FROM pepper WHERE account_id = ? AND purpose = ? AND epoch = ?;
+
 -- name: peppers
 -- Every pepper, and the other keys beside them.
 SELECT account_id, purpose, epoch, key_ref FROM pepper;

@@ -133,8 +133,7 @@ SELECT min(stretch) FROM message WHERE stretch > ?1 AND stretch < ?2;
 SELECT max(stretch) FROM message;
 
 -- name: waiting_segments
--- How many segments of each sender wait to be submitted, by the day they were born; those that are
--- marked do not.
-SELECT account_id, stretch >> 16 AS day, from_tag, sum(segments) FROM task JOIN message ON key = record
+-- How many segments of each sender wait to be submitted; those that are marked do not.
+SELECT account_id, from_tag, sum(segments) FROM task JOIN message ON key = record
 WHERE number = 0 AND kind = ? AND task.attempt = message.attempt
-GROUP BY account_id, day, from_tag;
+GROUP BY account_id, from_tag;
