@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from hushwire.domain.fallback import FALLBACK_CAP_MS
 from hushwire.domain.holds import HOLDS, Custody, HoldName, Part, holds, releasable, unneeded
+from hushwire.domain.incoming import CLAIM_MS
 from hushwire.domain.privacy import DEFAULTS, Windows
 
 PICTURES: Final = Path(__file__).resolve().parent.parent / "docs" / "explanation" / "pictures"
@@ -89,6 +90,11 @@ def stories(windows: Windows) -> Iterator[Story]:
     ))  # fmt: skip
     yield Story("inbound-untaken", "A text that comes in, and no webhook takes it", came, (
         Moment(0, "received", {}),
+    ))  # fmt: skip
+    yield Story("inbound-claimed", "A text that comes in, and is told without its content", came, (
+        Moment(0, "received", {}),
+        Moment(1 * S, "webhook answered", {"answered": True, "claim_ms": 1 * S + CLAIM_MS}),
+        Moment(20 * S, "claimed", {"claim_ms": None}),
     ))  # fmt: skip
     yield Story("inbound-mms", "A picture that comes in", replace(came, alive=MEDIA,
                 media="inbound"), (Moment(0, "received", {}), answered))  # fmt: skip

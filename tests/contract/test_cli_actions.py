@@ -23,6 +23,13 @@ ALICE = "+14155550176"
 Command = Callable[..., Result]
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """One of its own: with one number, and no connections of other tests."""
+    with RunningServer(tmp_path_factory.mktemp("cli_actions") / "data") as running:
+        yield running
+
+
 @pytest.fixture
 def hushwire(server: RunningServer) -> Command:
     """Runs a command against the server."""
@@ -178,6 +185,7 @@ BAD: list[tuple[str, dict[str, Any]]] = [
     ("send_message", {"to": "+1", "from": "+15005550006", "body": "x"}),
     ("list_messages", {"page_size": "1001"}), ("list_messages", {"page_size": "many"}),
     ("list_messages", {"date_sent": "yesterday"}), ("list_messages", {"account_sid": "AC1"}),
+    ("read_some_sms_messages", {"date_sent_after": "31/01/2026"}),
     ("retrieve_message", {"sid": "SM1"}), ("retrieve_message", {"sid": SM}),
     ("update_message", {"sid": SM}), ("retrieve_account", {"sid": "x"}),
     ("look_up_phone", {"phone_number": "x"}), ("list_accounts", {"status": "asleep"}),

@@ -33,6 +33,7 @@ def test_a_bearer_that_is_none_of_ours(server: RunningServer) -> None:
     headers = {"Authorization": "Bearer abc"}
     answer = server.request("GET", messages(server), None, headers, auth=False)
     assert_refused(answer, 401, 20101, "Invalid Access Token")
+    assert answer[1]["www-authenticate"] == 'Bearer realm="Twilio API", error="invalid_token"'
 
 
 @pytest.mark.parametrize(("method", "body"), METHODS)

@@ -106,6 +106,25 @@ def test_a_hold_that_has_begun_ends_when_it_was_to_end(server: RunningServer) ->
         assert server.json("PUT", privacy, {"windows_s": None})[0] == 200
 
 
+def test_a_longer_window_counts_for_what_is_held(server: RunningServer) -> None:
+    """And is told: the end of the hold moves with it."""
+    tenant = owner(server)
+    privacy = f"/hushwire/v1/accounts/{tenant.sid}/privacy"
+    try:
+        assert server.json("PUT", privacy, {"windows_s": {"recovery": HOUR_S}})[0] == 200
+        sid = delivered(server, **DISCARD)
+        assert server.json("PUT", privacy, {"windows_s": {"recovery": 2 * HOUR_S}})[0] == 200
+        for moment in held(server, sid).values():
+            assert moment is not None
+            assert hours_after(server, sid, moment) == pytest.approx(2, abs=0.001)
+        server.advance(HOUR_S + 60)
+        assert gone(server, sid) == []
+        server.advance(HOUR_S)
+        assert gone(server, sid) == ["address", "content"]
+    finally:
+        assert server.json("PUT", privacy, {"windows_s": None})[0] == 200
+
+
 def test_what_waits_is_held_by_the_queue(server: RunningServer) -> None:
     """R6, D7: at most four hours."""
     server.behave(to := fresh_phone(), "silent")

@@ -144,6 +144,40 @@ def test_a_claim_ends_after_a_minute(old: RunningServer) -> None:
     assert_refused(old.request("GET", path[0]), 404, 20404)
 
 
+def test_a_claim_holds_a_text_that_is_to_be_forgotten(old: RunningServer) -> None:
+    """Section 7: answered first and claimed then; held for that, and forgotten with the claim."""
+    account = owner(old)
+    path = f"/hushwire/v1/accounts/{account.sid}"
+    asked: list[Request] = []
+
+    def answer(request: Request) -> Said:
+        asked.append(request)
+        return Said(status=204)
+
+    with App(answer) as app:
+        old.client().incoming_phone_numbers.create(
+            phone_number="+16285580004", sms_url=app.url(), sms_method="GET"
+        )
+        assert old.json("PUT", f"{path}/privacy", {"redact_body": True})[0] == 200
+        try:
+            sids = [text(old, "+16285580004", "A secret") for _ in range(2)]
+            app.wait(2)
+        finally:
+            assert old.json("PUT", f"{path}/privacy", {"redact_body": None})[0] == 200
+    holds = [f"{path}/messages/{sid}/holds" for sid in sids]
+    wait_for(lambda: all(claimable(old, each) for each in holds))
+    token = {request.form["MessageSid"]: request.form["ClaimToken"] for request in asked}[sids[0]]
+    assert get(old, f"/hushwire/v1/claims/{token}")["Body"] == "A secret"
+    wait_for(lambda: get(old, holds[0])["forgotten"])
+    assert claimable(old, holds[1]), "the other is held still"
+    old.advance(61)
+    assert [each["part"] for each in get(old, holds[1])["forgotten"]] == ["content"]
+
+
+def claimable(server: RunningServer, path: str) -> bool:
+    return any(each["hold"] == "claim" for each in get(server, path)["holds"])
+
+
 # With the settings as they are unless set ------------------------------------------------------
 
 

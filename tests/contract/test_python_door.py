@@ -72,6 +72,43 @@ def test_many_at_once_from_a_loop(server: RunningServer) -> None:
     assert len(asyncio.run(use())) == 20
 
 
+@pytest.mark.parametrize("how", ["iterate", "limit"])
+def test_a_history_is_whole_while_messages_arrive(server: RunningServer, how: str) -> None:
+    """P-26: paged through without duplicates or gaps, while more are sent than a page holds."""
+    person = fresh_phone()
+
+    async def use() -> tuple[list[str], list[str], list[str]]:
+        async with AsyncHushwire(
+            url=server.url, account_sid=server.sid, auth_token=server.token
+        ) as hush:
+
+            async def sent(count: int) -> list[str]:
+                made = [
+                    await hush.messages.send(to=person, from_=server.number, body=str(n))
+                    for n in range(count)
+                ]
+                return [one.sid for one in made]
+
+            before, after = await sent(30), list[str]()
+            if how == "iterate":
+                found = list[str]()
+                async for one in hush.messages.iterate(to=person, page_size=4):
+                    found.append(one.sid)
+                    after += await sent(1) if len(found) % 4 else await sent(5)
+                return before, found, after
+            reading = asyncio.create_task(hush.messages.list(to=person, page_size=1, limit=1000))
+            while not reading.done():
+                after += await sent(1)
+            return before, [one.sid for one in (await reading).messages], after
+
+    before, found, after = asyncio.run(use())
+    assert len(after) > 4, "nothing arrived meanwhile"
+    assert len(found) == len(set(found))
+    assert found[-30:] == before[::-1]
+    early = set(found[:-30])  # sent before the first page was made
+    assert early == set(after[: len(early)])
+
+
 def test_who_may_not_and_who_is_not_there(server: RunningServer) -> None:
     with (
         Hushwire(url=server.url, account_sid=server.sid, auth_token="0" * 32) as hush,

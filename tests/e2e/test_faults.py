@@ -25,14 +25,14 @@ NAMED += [f"vault.{what}" for text in TEXTS for what in re.findall(r"f\"\{name\}
 # those die there.
 ELSEWHERE = {
     "inbound.": "tests/e2e/test_inbound_kill.py",
-    "media.": "tests/unit/test_media_crash.py",
+    "media.": "tests/unit/test_media_table.py",
     "backup.": "tests/e2e/test_backup_kill.py",
-    "backup_keys.": "tests/e2e/test_backup_kill.py",
-    "keeper.": "tests/e2e/test_backup_kill.py",
-    "erasures.": "tests/e2e/test_backup_kill.py",
+    "backup_keys.": "tests/unit/test_backup_keys.py",
+    "keeper.": "tests/unit/test_keeper.py",
+    "erasures.": "tests/unit/test_erasures.py",
     "restore.": "tests/e2e/test_backup_kill.py",
     "rotation.": "tests/contract/test_key_rotation_http.py",
-    "expiry.": "tests/unit/test_expiry.py",
+    "expiry.": "tests/unit/test_expire.py",
 }
 POINTS = sorted({name for name in NAMED if not name.startswith(tuple(ELSEWHERE))})
 ROUNDS = (1, 3, 25)  # in each life, the n-th time the point is reached
@@ -48,6 +48,9 @@ def test_the_points_are_found() -> None:
     assert {"vault.synced", "dispatch.logged", "network.accepted"} < set(POINTS)
     calls = sum(len(re.findall(r"\breach\(", text)) for text in TEXTS)
     assert calls == len(NAMED), "a point without a literal name would be left out"
+    root = Path(__file__).parents[2]
+    for prefix, file in ELSEWHERE.items():
+        assert prefix in (root / file).read_text(), (prefix, file)
 
 
 @pytest.mark.parametrize("point", POINTS)

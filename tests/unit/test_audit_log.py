@@ -89,6 +89,7 @@ def test_accounts_keys_and_peppers_are_on_record(tmp_path: Path) -> None:
         assert [(r.what, r.detail, r.actor, r.subjects) for r in chain] == [
             ("account.opened", "", None, own),
             ("pepper.made", "msg-search 202603", None, own),
+            ("pepper.made", "own-number lasting", None, own),
             ("api_key.made", "standard", own, key.sid),
             ("api_key.revoked", "standard", own, key.sid),
             ("pepper.made", "optout lasting", None, own),
@@ -182,7 +183,6 @@ def test_a_record_is_undone_with_what_it_tells(tmp_path: Path) -> None:
 
 def test_another_process_may_write_beside_the_server(tmp_path: Path) -> None:
     async def scene(rig: Rig) -> None:
-        await finished(rig)  # the first message of an account makes a pepper, on record
         before = rig.store.audit.head().seq
         for n in range(5):
             add_to(rig.path, n, Draft(rig.account.sid, "backup.made"))

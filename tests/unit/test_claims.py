@@ -7,11 +7,14 @@ from msgspec.structs import replace
 from twilio.request_validator import RequestValidator
 
 from hushwire.clock import SeededEntropy
+from hushwire.domain.holds import custody_of, holds
+from hushwire.domain.incoming import CLAIM_MS
+from hushwire.domain.message import Message
 from hushwire.domain.privacy import Privacy
 from hushwire.errors import Defect
 from hushwire.outbound import Failure
 from hushwire.webhooks import claims
-from hushwire.webhooks.claims import VALID_MS, Claims
+from hushwire.webhooks.claims import Claims
 from hushwire.webhooks.inbound_answer import BY_GET, Desk
 from inbound_rig import BROKEN, EMPTY, FALLBACK, Asked, Reception, Scripted, play, twiml
 from rig import Rig
@@ -42,7 +45,7 @@ def test_a_claim_is_over_after_a_minute_or_when_its_message_is_forgotten(tmp_pat
     async def scene(rig: Rig) -> None:
         held = Claims(rig.clock, SeededEntropy(3))
         token = held.offer(1, 10, PARAMS)
-        rig.clock.advance(VALID_MS - 1)
+        rig.clock.advance(CLAIM_MS - 1)
         young = held.offer(1, 11, PARAMS)
         rig.clock.advance(1)
         assert held.take(1, token) is None
@@ -172,8 +175,54 @@ def test_thin_webhooks_need_claims(tmp_path: Path) -> None:
     play(tmp_path, scene)
 
 
-async def told_to_be_forgotten(reception: Reception, body: str) -> None:
+def test_where_all_is_forgotten_it_is_held_until_it_is_claimed(tmp_path: Path) -> None:
+    """Hold `claim`: the webhook was answered and has asked for nothing yet. Its latest token is
+    good until it is taken, and the message is forgotten in that moment."""
+
+    async def scene(reception: Reception) -> None:
+        reception.set(sms_url="http://customer.example.com/sms#rc=1&rp=all", sms_method="GET")
+        answers: list[Scripted] = [Failure("closed"), EMPTY]
+        reception.customer.reply = lambda asked: answers.pop(0)
+        message = await told_to_be_forgotten(reception, "Hello")
+        now_ms = reception.rig.clock.now_ms()
+        left = custody_of(stored(reception, message), callbacks_pending=False)
+        (held,) = (hold for hold in holds(left, now_ms) if hold.name == "claim")
+        assert (held.owner, held.keeps) == ("customer", {"content", "address"})
+        assert now_ms < held.until_ms <= now_ms + CLAIM_MS
+        first, last = (asked.form["ClaimToken"] for asked in reception.customer.asked)
+        params = reception.claims.take(1, last)
+        assert params is not None
+        assert params["Body"] == "Hello"
+        await reception.quiet()
+        assert stored(reception, message).content_key is None
+        assert reception.claims.take(1, first) is None
+
+    play(tmp_path, scene, get_webhooks="thin")
+
+
+def test_what_is_claimed_before_the_answer_is_forgotten_with_it(tmp_path: Path) -> None:
+    async def scene(reception: Reception) -> None:
+        reception.set(sms_method="GET")
+
+        def reply(asked: Asked) -> Scripted:
+            assert reception.claims.take(1, asked.form["ClaimToken"]) is not None
+            return EMPTY
+
+        reception.customer.reply = reply
+        message = await told_to_be_forgotten(reception, "Hello")
+        assert stored(reception, message).content_key is None
+
+    play(tmp_path, scene, get_webhooks="thin")
+
+
+def stored(reception: Reception, message: Message) -> Message:
+    found = reception.rig.store.latest(message.key)
+    assert found is not None
+    return found
+
+
+async def told_to_be_forgotten(reception: Reception, body: str) -> Message:
     """A text whose content is to be forgotten, once its webhook was told."""
     accounts = reception.rig.store.accounts
     accounts.change(replace(accounts.by_id[1], privacy=Privacy(redact_body=True)))
-    await reception.told(body)
+    return await reception.told(body)

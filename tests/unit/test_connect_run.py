@@ -76,6 +76,23 @@ def test_a_wrong_input_is_refused_before_any_call() -> None:
     assert refusal("bogus", {}, connected()).status == 404
 
 
+@pytest.mark.parametrize("view", VIEWS)
+def test_who_sees_no_texts_cannot_look_for_one(view: View) -> None:
+    """Item 11: a filter by text would tell what the view hides. A send has its text still."""
+    given = {"body": TEXT}
+    asked = httpx.Response(503, json={"code": 20503, "message": "asked", "status": 503})
+    refused = refusal("read_some_sms_messages", given, connected(asked, view=view))
+    if view == "full":
+        assert refused.text == "asked"
+        return
+    assert (refused.code, refused.status, refused.field) == (20001, 400, "body")
+    assert view in refused.text
+    assert TEXT not in refused.text
+    assert (
+        refusal("send_message", FINE["send_message"], connected(asked, view=view)).text == "asked"
+    )
+
+
 def test_credentials_that_are_not_taken_any_more_are_the_connections() -> None:
     answer = httpx.Response(401, json={"code": 20003, "message": "Authenticate", "status": 401})
     refused = refusal("list_messages", {}, connected(answer, name="old"))

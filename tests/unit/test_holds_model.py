@@ -138,6 +138,11 @@ class MessageLife(RuleBasedStateMachine):
     def answered(self) -> None:
         self.happens(answered=True)
 
+    @precondition(lambda self: self.custody.inbound and not self.custody.answered)
+    @rule()
+    def answered_and_not_claimed(self) -> None:
+        self.happens(answered=True, claim_ms=self.now + MINUTE)
+
     @rule(legal=st.booleans())
     def legal_hold_is_set_or_lifted(self, legal: bool) -> None:
         self.custody = replace(self.custody, legal=legal)
@@ -210,6 +215,8 @@ class MessageLife(RuleBasedStateMachine):
         if custody.inbound:
             if not custody.answered and now < START + 6 * HOUR:
                 needed |= everything
+            if custody.claim_ms is not None and now < custody.claim_ms:
+                needed |= {"content", "address"}
             if now < START + DAY:
                 needed |= {"media"}
         if custody.left_ms is None:
@@ -279,6 +286,7 @@ CUSTODIES = st.builds(
     fallback=st.booleans(),
     inbound=st.booleans(),
     answered=st.booleans(),
+    claim_ms=st.none() | TIMES,
     media=st.sampled_from([None, "mms", "link", "inbound"]),
     channel=st.booleans(),
     discard=st.booleans(),
@@ -316,8 +324,8 @@ def test_every_hold_but_a_legal_one_has_an_end(custody: Custody, windows: Window
 def test_the_table_is_whole():
     """Each row says why, who ends it, and what it keeps."""
     assert set(HOLDS) == {
-        "schedule", "queue", "transit", "recovery", "fallback", "callback", "webhook", "media",
-        "undelivered", "session", "retain_content", "retain_address", "retain_media",
+        "schedule", "queue", "transit", "recovery", "fallback", "callback", "webhook", "claim",
+        "media", "undelivered", "session", "retain_content", "retain_address", "retain_media",
         "mtl_content", "mtl_address", "legal",
     }  # fmt: skip
     for held in HOLDS.values():

@@ -81,13 +81,13 @@ def test_the_root_is_rotated_and_new_accounts_keys_are_under_it(tmp_path: Path) 
     async def scene(shelf: Shelf, rotation: KeyRotation) -> None:
         rotation.rotate_root()
         progress = await ended(rotation)
-        assert (progress.state, progress.keys) == ("done", 3)
+        assert (progress.state, progress.keys) == ("done", 4)
         root = read_root(DEFAULT, VaultPlace(tmp_path, DEFAULT, {}).around)
         assert root != ROOT
         shelf.store.accounts.keys[1].lasting_pepper("made after it")
         assert not shelf.store.accounts.keyring.wrapper.is_exchanging
         shown = rotation.inventory()
-        assert (shown.keys_under_root, shown.account_keys) == (4, 1)
+        assert (shown.keys_under_root, shown.account_keys) == (5, 1)
 
     with_rotation(tmp_path, scene)
 

@@ -222,6 +222,19 @@ def test_nothing_is_swept_in_a_wrong_place(tmp_path: Path) -> None:
     play(tmp_path, back, start=3)
 
 
+def test_a_file_that_a_kill_cut_in_half_is_swept(tmp_path: Path) -> None:
+    async def first(shelf: Shelf) -> None:
+        await shelf.with_media()
+        (shelf.folder / f"{shelf.objects.new_name()}#1").write_bytes(b"torn")
+
+    async def second(shelf: Shelf) -> None:
+        assert await shelf.table.sweep() == SweptMedia(objects=1)
+        assert len(shelf.files()) == 2
+
+    play(tmp_path, first)
+    play(tmp_path, second, start=2)
+
+
 def test_the_sweep_leaves_alone_what_is_under_way(tmp_path: Path) -> None:
     async def scene(shelf: Shelf) -> None:
         await shelf.with_media()

@@ -175,3 +175,33 @@ def test_after_the_end_nothing_is_read(tmp_path: Path) -> None:
             await objects.names()
 
     play(made("file:///media", tmp_path), scene)
+
+
+def test_what_a_death_left_of_a_write_is_removed_by_a_later_start(tmp_path: Path) -> None:
+    """The library writes to `name#1` first, and lists no such file: a kill leaves it there."""
+    folder = tmp_path / "media" / OWNER
+
+    async def first(objects: Objects) -> None:
+        await objects.put(objects.new_name(), [b"whole"])
+        (folder / f"{objects.new_name()}#1").write_bytes(b"torn")
+        (folder / "place#1").write_bytes(b"")
+        assert await objects.remove_torn() == 0, "it may be under way"
+
+    async def second(objects: Objects) -> None:
+        under_way = folder / f"{objects.new_name()}#2"
+        under_way.write_bytes(b"half")
+        assert await objects.remove_torn() == 1
+        await objects.put(name := objects.new_name(), [b"whole"])
+        assert {path.name for path in folder.iterdir() if "#" in path.name} == {under_way.name}
+        assert name in (await objects.names() or ())
+        assert len(await objects.names() or ()) == 2
+
+    play(made("file:///media", tmp_path), first)
+    play(made("file:///media", tmp_path, start=2), second)
+
+
+def test_a_bucket_keeps_nothing_of_a_torn_write(url: str, tmp_path: Path) -> None:
+    async def scene(objects: Objects) -> None:
+        assert await objects.remove_torn() == 0
+
+    play(made(url, tmp_path), scene)

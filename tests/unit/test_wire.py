@@ -220,6 +220,24 @@ def test_who_may_try_again_is_told_when(name: str) -> None:
     assert (b"www-authenticate" in headers) == (problem.status == 401)
 
 
+@pytest.mark.parametrize(
+    ("name", "header", "challenge"),
+    [
+        ("token_invalid", b"Bearer x", b'Bearer realm="Twilio API", error="invalid_token"'),
+        ("token_expired", b"bearer x", b'Bearer realm="Twilio API", error="invalid_token"'),
+        ("authenticate", b"Bearer x", b'Bearer realm="Twilio API", error="invalid_token"'),
+        ("scope_missing", b"Bearer x", b'Bearer realm="Twilio API", error="insufficient_scope"'),
+        ("authenticate", b"Basic x", b'Basic realm="Twilio API"'),
+        ("not_found", b"Bearer x", None), ("not_found", b"Basic x", None),
+    ],
+)  # fmt: skip
+def test_a_bearer_is_told_of_tokens(name: str, header: bytes, challenge: bytes | None) -> None:
+    """RFC 6750, 3: the scheme that came, and what was wrong with the token."""
+    scope = {"headers": [(b"authorization", header)]}
+    found = dict(refusal_headers(_refusal(name), scope)).get(b"www-authenticate")
+    assert found == challenge
+
+
 def _refusal(name: str) -> Refusal:
     fields = [field for _, field, _, _ in Formatter().parse(PROBLEMS[name].message) if field]
     return Refusal(name, **dict.fromkeys(fields, "x"))

@@ -45,8 +45,9 @@ class PrivacySettings:
     ) -> tuple[Settings, list[Finding]]:
         """Change what is named; durable when this returns. Also what a scan then finds.
 
-        It counts for messages that are born from now on, and windows for those that leave from
-        now on: a hold that has begun ends when it was to end. Raises Refusal for a name or a
+        It counts for messages that are born from now on, and a shorter window for those that
+        leave from now on: what was told of a hold stays true. A longer window counts for what
+        is held now, too. Raises Refusal for a name or a
         value that is none; nothing is changed then.
         """
         privacy = changed(account.privacy, wanted)

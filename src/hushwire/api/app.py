@@ -77,7 +77,7 @@ class App:
                 await self._rest(scope, receive, _stamped(send, request_id))
         except Refusal as refusal:
             self._metrics.refused[refusal.problem.code] += 1
-            headers = [request_id_header(scope), *refusal_headers(refusal)]
+            headers = [request_id_header(scope), *refusal_headers(refusal, scope)]
             await respond(send, refusal.problem.status, encode(refusal.body()), headers)
         except Exception as error:  # noqa: BLE001  the one handler of what nobody expected
             self._journal.defect(error, request_id.decode())
@@ -88,7 +88,7 @@ class App:
     async def _refused(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, Refusal)
         self._metrics.refused[error.problem.code] += 1
-        return _problem(error)
+        return _problem(error, request.scope)
 
     async def _http(self, request: Request, error: Exception) -> Response:
         """What the router refuses, in Twilio's words."""
@@ -124,9 +124,9 @@ def _stamped(send: Send, request_id: bytes) -> Send:
     return stamp
 
 
-def _problem(refusal: Refusal) -> Response:
+def _problem(refusal: Refusal, scope: Scope | None = None) -> Response:
     response = Response(
         encode(refusal.body()), refusal.problem.status, media_type="application/json"
     )
-    response.raw_headers.extend(refusal_headers(refusal))
+    response.raw_headers.extend(refusal_headers(refusal, scope))
     return response

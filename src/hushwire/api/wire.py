@@ -41,6 +41,7 @@ _FIELD_NAME = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 
+_SCOPE_MISSING: Final = "scope_missing"  # of `errors.toml`
 _QUEUED: Final = Status.QUEUED  # to look a member up costs more than a call
 _UNUSUAL: Final = (b"--", b"{", b"[")  # how multipart begins, and JSON
 _PLAIN_ESCAPES: Final = (("%2B", "+"), ("%2C", ","), ("%2F", "/"), ("%3A", ":"), ("%20", " "))
@@ -299,13 +300,35 @@ def request_id_header(scope: Scope) -> tuple[bytes, bytes]:
     return REQUEST_ID_HEADER, scope[REQUEST_ID]
 
 
-def refusal_headers(refusal: Refusal) -> Headers:
-    """What goes with an error: who may try again, and when."""
+def refusal_headers(refusal: Refusal, scope: Scope | None = None) -> Headers:
+    """What goes with an error: how to authenticate, who may try again, and when.
+
+    `scope`: of the request; whoever came with a bearer token is told of tokens (RFC 6750, 3).
+    """
     headers: Headers = []
-    if refusal.problem.status == 401:
-        headers.append((b"www-authenticate", b'Basic realm="Twilio API"'))
+    challenge = _challenge(refusal, scope)
+    if challenge is not None:
+        headers.append((b"www-authenticate", challenge))
     if isinstance(refusal, Unavailable):
         headers.append((b"retry-after", b"%d" % refusal.retry_after_s))
     elif refusal.problem.status == 429:
         headers.append((b"retry-after", b"1"))
     return headers
+
+
+def _challenge(refusal: Refusal, scope: Scope | None) -> bytes | None:
+    problem = refusal.problem
+    if scope is not None and _has_bearer(scope):
+        if problem.status == 401:
+            return b'Bearer realm="Twilio API", error="invalid_token"'
+        if problem.name == _SCOPE_MISSING:
+            return b'Bearer realm="Twilio API", error="insufficient_scope"'
+        return None
+    return b'Basic realm="Twilio API"' if problem.status == 401 else None
+
+
+def _has_bearer(scope: Scope) -> bool:
+    return any(
+        name == b"authorization" and value[:7].lower() == b"bearer "
+        for name, value in scope["headers"]
+    )

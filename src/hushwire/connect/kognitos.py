@@ -1,11 +1,12 @@
 """The view of who automates in plain words: read some SMS messages, send one."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 
+from hushwire.connect.dates import is_day, span
 from hushwire.connect.integration import Integration
 from hushwire.connect.messages import form_of, path_of
 from hushwire.connect.models import Address, Input, Sender, SendMessage
@@ -170,10 +171,10 @@ def _local(given: ReadSmsMessages) -> dict[str, Keeps]:
     for field in ("date_created", "date_updated"):
         for name, of in ((field, "on"), (f"{field}_after", "from"), (f"{field}_before", "until")):
             if (text := getattr(given, name)) is not None:
-                keeps[name] = _when(field, of, _span(name, text))
-    if given.date_sent is not None and len(given.date_sent) > len("2026-01-31"):
+                keeps[name] = _when(field, of, span(name, text))
+    if given.date_sent is not None and not is_day(given.date_sent):
         # A moment is pushed down as its day: what Twilio makes of a time here is not documented.
-        keeps["date_sent"] = _when("date_sent", "on", _span("date_sent", given.date_sent))
+        keeps["date_sent"] = _when("date_sent", "on", span("date_sent", given.date_sent))
     return keeps
 
 
@@ -181,8 +182,8 @@ def _is(name: str, wanted: object) -> Keeps:
     return lambda message: getattr(message, name) == wanted
 
 
-def _when(field: str, of: str, span: tuple[datetime, datetime]) -> Keeps:
-    start, end = span
+def _when(field: str, of: str, between: tuple[datetime, datetime]) -> Keeps:
+    start, end = between
 
     def keeps(message: TwilioSmsMessage) -> bool:
         at: datetime | None = getattr(message, field)
@@ -193,19 +194,6 @@ def _when(field: str, of: str, span: tuple[datetime, datetime]) -> Keeps:
 
 def _asked(field: str, text: str) -> str:
     """A bare date, or a moment as Twilio's SDKs write it; the day of an exact `date_sent`."""
-    start, end = _span(field, text)
+    start, end = span(field, text)
     whole_day = field == "date_sent" or end - start == timedelta(days=1)
     return f"{start:%Y-%m-%d}" if whole_day else f"{start:%Y-%m-%dT%H:%M:%SZ}"
-
-
-def _span(field: str, text: str) -> tuple[datetime, datetime]:
-    """From when, until before when: a day, or the second of a moment. Without a zone it is GMT."""
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise refused(
-            INPUT, f"{field} is no date: give 2026-01-31, or 2026-01-31T12:00:00Z", field=field
-        ) from None
-    day = len(text) == len("2026-01-31")
-    start = found.replace(microsecond=0, tzinfo=found.tzinfo or UTC).astimezone(UTC)
-    return start, start + (timedelta(days=1) if day else timedelta(seconds=1))

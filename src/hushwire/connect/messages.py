@@ -5,6 +5,7 @@ from typing import Any, Final
 from msgspec import convert
 from msgspec.structs import asdict
 
+from hushwire.connect.dates import span
 from hushwire.connect.models import (
     Deleted,
     ListMessages,
@@ -48,7 +49,13 @@ def _text(value: object) -> str | list[str]:
 
 
 def query_of(given: ListMessages) -> dict[str, str]:
-    """The filters of a list: Twilio's parameter names, without what is not said."""
+    """The filters of a list: Twilio's parameter names, without what is not said.
+
+    Raises Refused for a date that is none: what a backend makes of it is not documented.
+    """
+    for field in ("date_sent", "date_sent_before", "date_sent_after"):
+        if (text := getattr(given, field)) is not None:
+            span(field, text)
     asked = {
         "To": given.to, "From": given.from_, "DateSent": given.date_sent,
         "DateSent<": given.date_sent_before, "DateSent>": given.date_sent_after,

@@ -11,7 +11,8 @@ from hushwire.connect import kognitos as kognitos
 from hushwire.connect import messages as messages
 from hushwire.connect import persona as persona
 from hushwire.connect import tealium as tealium
-from hushwire.connect.refused import SCOPE, Refused, refused
+from hushwire.connect.fields import fields_of
+from hushwire.connect.refused import INPUT, SCOPE, Refused, refused
 from hushwire.connect.registry import REGISTRY, AnyAction, Call
 from hushwire.connect.view import View, shown
 from hushwire.connect.wire import Wire
@@ -43,6 +44,7 @@ async def run(
     action = REGISTRY.find(name)
     check_scopes(action, connected)
     wanted = action.read(given)
+    _check_filters(action, given, connected)
     call = Call(connected.wire, connected.account_sid, key, connected.profile)
     try:
         output = await action.run(call, wanted)
@@ -63,6 +65,18 @@ def check_scopes(action: AnyAction, connected: Connected) -> None:
         raise refused(
             SCOPE, f"{whose} lacks the scope {missing[0]}: {action.title.lower()} needs it"
         )
+
+
+def _check_filters(action: AnyAction, given: Mapping[str, object], connected: Connected) -> None:
+    """Who does not see texts may not look for one: what is found would tell it."""
+    if connected.view == "full" or action.effect != "reads":
+        return
+    for field in fields_of(action.input):
+        if field.pii == "body" and given.get(field.name) is not None:
+            raise refused(
+                INPUT, f"{field.name} cannot be filtered by: the view {connected.view} of this "
+                "connection shows no texts; leave it out", field=field.name,
+            )  # fmt: skip
 
 
 def _not_accepted(name: str) -> Refused:

@@ -14,12 +14,16 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final, NoReturn
 
+from msgspec.structs import replace
+
 from hushwire.actions.messages import what_is_left
 from hushwire.clock import Alarm, Clock
 from hushwire.domain.account import Account
 from hushwire.domain.audit import EXPIRY
+from hushwire.domain.holds import unneeded
 from hushwire.domain.legal_hold import REMIND_MS
-from hushwire.domain.message import Change, Message, is_finished
+from hushwire.domain.media import kind_of
+from hushwire.domain.message import INBOUND, Change, Message, is_finished
 from hushwire.domain.retention import DAY_MS, FIELDS, Field, cutoff_ms, days_of
 from hushwire.domain.sid import key_at
 from hushwire.domain.steady import confirmed, observed, started
@@ -248,13 +252,29 @@ class Expiry:
         media = self._media.expired(account.id, low, high, BATCH)
         messages = self._store.load(list({medium.record for medium in media}))
         unfinished = min((k for k, m in messages.items() if not is_finished(m)), default=None)
-        done = [m for m in media if m.record in messages and is_finished(messages[m.record])]
+        kept = min((k for k, m in messages.items() if self._holds_media_of(m)), default=None)
+        unfinished = min(filter(None, (unfinished, kept)), default=None)
+        done = [
+            m for m in media
+            if m.record in messages and is_finished(messages[m.record])
+            and not self._holds_media_of(messages[m.record])
+        ]  # fmt: skip
         if done:
             self._media.forget(done, EXPIRY)
         full = len(media) == BATCH  # the last message may have more
         following = media[-1].record + (not done) if full else high
         await self._move_mark(account, field, min(following, mark, unfinished or following), [])
         return following, unfinished
+
+    def _holds_media_of(self, message: Message) -> bool:
+        """Does another hold keep its media, though they are as old as they may be?"""
+        custody = replace(
+            self._custodian.custody(message),
+            media=kind_of(message.to, inbound=message.direction is INBOUND),
+            alive=frozenset({"media"}),
+        )
+        windows = self._store.accounts.windows[message.account_id]
+        return "media" not in unneeded(custody, self._clock.now_ms(), windows)
 
     async def _move_mark(
         self, account: Account, field: Field, mark: int, gone: Sequence[str]

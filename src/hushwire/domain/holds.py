@@ -212,7 +212,9 @@ HOLDS: Final[dict[HoldName, _Rule]] = {
 }
 
 
-_BY_CLOCK: Final = frozenset({"recovery", "claim", "media", "session", "mtl_content", "mtl_address"})
+_BY_CLOCK: Final = frozenset(
+    {"recovery", "claim", "media", "session", "mtl_content", "mtl_address"}
+)
 _RETAIN: Final = frozenset({"retain_content", "retain_address", "retain_media"})
 _WITHHOLD: Final = frozenset({"mtl_content", "mtl_address", "legal"})  # they keep keys alone
 

@@ -16,7 +16,7 @@ from hushwire.faults import reach
 from hushwire.private import Private
 from hushwire.store.audit import AuditLog, actor
 from hushwire.store.engine import Database
-from hushwire.store.keys import FORMER, LASTING, SEARCH, SECRETS, AccountKeys
+from hushwire.store.keys import FORMER, LASTING, OWN, SEARCH, SECRETS, AccountKeys
 from hushwire.vault.keyring import AccountCipher, Keyring
 from hushwire.vault.lookup import Pepper, month_of
 from hushwire.vault.slots import KeyRef, Slots
@@ -84,8 +84,9 @@ class Accounts:
                 _put_number(db, number, cipher)
             db.do("insert_pepper", account_id, SECRETS, LASTING, refs.secrets)
             db.do("insert_pepper", account_id, SEARCH, month_of(now_ms), refs.pepper)
-            made = Draft(sid, "pepper.made", (sid,), f"{SEARCH} {month_of(now_ms)}")
-            self._audit.write(db, *drafts, made)
+            db.do("insert_pepper", account_id, OWN, LASTING, refs.own)
+            made = _made(sid, SEARCH, month_of(now_ms)), _made(sid, OWN, LASTING)
+            self._audit.write(db, *drafts, *made)
 
         self._write(work)
         self._remember(account, refs.account_key, cipher, now_ms)
@@ -93,6 +94,7 @@ class Accounts:
         if number is not None:
             self._own(number)
         self._add_pepper(account_id, SEARCH, month_of(now_ms), refs.pepper)
+        self._add_pepper(account_id, OWN, LASTING, refs.own)
         self._tell(None, account)
         return account
 
@@ -269,8 +271,7 @@ class Accounts:
             self.destroy_pepper(account_id, epoch)
         ref, image = self.keyring.new_pepper(account_id)
         self._slots.write([(ref, image)], ())
-        account = self.by_id[account_id].sid
-        made = Draft(account, "pepper.made", (account,), f"{purpose} {epoch or 'lasting'}")
+        made = _made(self.by_id[account_id].sid, purpose, epoch)
 
         def work(db: Database) -> None:
             db.do("insert_pepper", account_id, purpose, epoch, ref)
@@ -322,6 +323,10 @@ class Accounts:
             keys.peppers[epoch] = pepper
             self.months[account_id, epoch] = ref
         return pepper
+
+
+def _made(sid: str, purpose: str, epoch: int) -> Draft:
+    return Draft(sid, "pepper.made", (sid,), f"{purpose} {epoch or 'lasting'}")
 
 
 def _put_account(db: Database, account: Account, ref: KeyRef, cipher: AccountCipher) -> None:

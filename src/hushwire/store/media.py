@@ -253,7 +253,8 @@ class MediaTable:
         strays = [name for name in names - known if not self._objects.is_new(name)]
         if strays:
             await self._objects.delete(strays)
-        return SweptMedia(len(lost), len(strays))
+        torn = await self._objects.remove_torn()
+        return SweptMedia(len(lost), len(strays) + torn)
 
     def _is_lost(self, medium: Medium, names: set[str]) -> bool:
         there = medium.name in names or self._objects.is_new(medium.name)

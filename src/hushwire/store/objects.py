@@ -8,6 +8,7 @@ earlier starts left, needs to know nothing of what is under way.
 
 import asyncio
 import os
+import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -53,6 +54,7 @@ class Objects:
         self._entropy = entropy
         self._start = entropy.bytes(4).hex()
         self._marked = False
+        self._marking = threading.Lock()
         self._closed = False
         if url.startswith("s3://"):
             self._store: LocalStore | S3Store = _bucket(url)
@@ -91,6 +93,13 @@ class Objects:
             return None
         return found - {_PLACE}
 
+    async def remove_torn(self) -> int:
+        """Remove what earlier starts that died left of writes to a folder; how many they were.
+
+        A bucket keeps nothing of such a write.
+        """
+        return await self._do(self._remove_torn)
+
     def close(self) -> None:
         """Begin nothing more. What is under way ends in its thread."""
         self._closed = True
@@ -116,12 +125,18 @@ class Objects:
         return f"{self._prefix}/{name}"
 
     def _put(self, name: str, content: Iterable[bytes]) -> None:
-        if not self._marked:
-            self._write(_PLACE, ())
-            if self._folder is not None:
-                _sync(self._folder)
-            self._marked = True
+        with self._marking:
+            if not self._marked:
+                self._mark()
         self._write(name, content)
+
+    def _mark(self) -> None:
+        for torn in self._torn(_PLACE):
+            torn.unlink()
+        self._write(_PLACE, ())
+        if self._folder is not None:
+            _sync(self._folder)
+        self._marked = True
 
     def _write(self, name: str, content: Iterable[bytes]) -> None:
         # At most 5 MB: one request, and nothing of it stays behind when it fails.
@@ -144,6 +159,21 @@ class Objects:
                 obstore.delete(self._store, self._path(name))
             except FileNotFoundError:
                 continue
+
+    def _remove_torn(self) -> int:
+        # The mark may be written just now: the next one who writes it removes its remains.
+        ours = f"{_PLACE}#"
+        torn = [
+            path for path in self._torn("*")
+            if not self.is_new(path.name) and not path.name.startswith(ours)
+        ]  # fmt: skip
+        for path in torn:
+            path.unlink(missing_ok=True)
+        return len(torn)
+
+    def _torn(self, name: str) -> Iterator[Path]:
+        """The library writes to `name#1`, which it lists nowhere, and renames that at the end."""
+        return (self._folder / self._prefix).glob(f"{name}#*") if self._folder else iter(())
 
     def _names(self) -> set[str]:
         return set(self._listed())

@@ -34,6 +34,7 @@ class AccountKeyRefs(Struct, frozen=True):
     account_key: KeyRef
     secrets: KeyRef
     pepper: KeyRef  # for the current month
+    own: KeyRef  # the pepper of its own numbers
     images: tuple[tuple[KeyRef, bytes], ...]
 
 
@@ -82,10 +83,10 @@ class Keyring:
         self.wrapper: Final = root_wrapper(root)
 
     def create_account(self, account_id: int) -> AccountKeyRefs:
-        """An account's keys and first pepper: write the images, then commit the references."""
-        account_key, secrets, pepper = refs = self._slots.allocate(3)
+        """An account's keys and first peppers: write the images, then commit the references."""
+        refs = self._slots.allocate(4)
         images = tuple((ref, self.image(account_id, ref, self.new_key())) for ref in refs)
-        return AccountKeyRefs(account_key, secrets, pepper, images)
+        return AccountKeyRefs(*refs, images)
 
     def load(
         self, account_id: int, account_key: KeyRef, secrets: KeyRef, former: KeyRef | None = None

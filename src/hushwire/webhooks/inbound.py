@@ -102,7 +102,7 @@ class Inbox:
             self._forgotten[record] = True
 
     def _claimed(self, record: int) -> None:
-        """Somebody has the content of that message: if its webhook was answered, too, it is told."""
+        """Somebody has the content of that message. Was its webhook answered, too? It is told."""
         message = self._store.latest(record) if record not in self._forgotten else None
         if message is not None and claimable_ms(message) is not None:
             self._desk.incoming.told(message)
