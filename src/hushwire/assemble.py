@@ -73,6 +73,7 @@ from hushwire.dispatch.restored import doubt_waiting
 from hushwire.dispatch.submit import Dispatcher
 from hushwire.dispatch.timewarp import TimeWarp
 from hushwire.dispatch.wire_log import WireLog
+from hushwire.dispatch.withheld import withhold_again
 from hushwire.domain.account import Account
 from hushwire.domain.magic import FROM_OK
 from hushwire.domain.message import SUSPENDED_ERROR, Message
@@ -497,6 +498,7 @@ class Server:
         await sweep(store, path, self.slots)
         in_doubt = await doubt_waiting(store, path, self.clock)
         await self.attachments.sweep()
+        await withhold_again(store, self.attachments.table, self.keeper.withheld, self.clock)
         store.put_meta(SWEEP_FIRST, "")
         self.journal.restored(in_doubt)
 

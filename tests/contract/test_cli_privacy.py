@@ -11,7 +11,7 @@ from harness import RunningServer
 from hushwire.cli.main import cli
 from hushwire.domain.privacy import Privacy, Windows
 from tenants import Tenant, owner, subaccount
-from wire_checks import create, until
+from wire_checks import create, fresh_phone, get, until
 
 Command = Callable[..., Result]
 DISCARD = {"ContentRetention": "discard"}
@@ -161,3 +161,25 @@ def test_show_says_what_holds_a_message(server: RunningServer, hushwire: Command
     server.advance(21_605)
     assert "the carrier may lose it" not in facts()
     assert "forgotten content 20" in facts()
+
+
+@pytest.mark.parametrize("command", [["messages", "send", "--to"], ["send"]], ids=["send", "short"])
+def test_one_message_says_otherwise(
+    server: RunningServer, hushwire: Command, command: list[str]
+) -> None:
+    """RC-2: by every way to send, in both directions."""
+    body = ["--body", "x"] if command[0] == "messages" else ["x"]
+    own = ["--from", server.number]
+    forget = ["--content-retention", "discard", "--address-retention", "obfuscate"]
+    for asked, holds in (
+        (forget, {"recovery"}),
+        (["--content-retention", "discard"], {"recovery", "retain_address"}),
+        (["--address-retention", "retain"], {"recovery", "retain_content", "retain_address"}),
+    ):
+        sent = hushwire(*command, fresh_phone(), *body, *own, *asked, "--json")
+        assert sent.exit_code == 0, sent.output
+        sid = json.loads(sent.stdout)["sid"]
+        until(server, sid, "delivered")
+        path = f"/hushwire/v1/accounts/{server.sid}/messages/{sid}/holds"
+        assert {hold["hold"] for hold in get(server, path)["holds"]} == holds
+    assert hushwire(*command, fresh_phone(), *body, "--content-retention", "keep").exit_code == 2

@@ -3,6 +3,7 @@
 import json
 import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,53 @@ def test_a_lost_directory_comes_back_without_what_was_erased_since(tmp_path: Pat
         assert deleted not in found
         assert delivered(server, "It goes on")
     check_keys(anew)
+
+
+@pytest.mark.parametrize("policy", ["none", "7d"])
+def test_what_was_withheld_since_the_backup_is_withheld_again(tmp_path: Path, policy: str) -> None:
+    """The hold that kept it is of the lost time: its key waits for a week for another."""
+    data, other = tmp_path / "data", tmp_path / "other"
+    settings = week(other) if policy == "7d" else {}
+    with RunningServer(data, **settings) as server:
+        kept, deleted, redacted = (delivered(server, f"{word} text") for word in "abc")
+        backup = back_up(data, tmp_path / "backups", **settings)
+        path = f"/hushwire/v1/accounts/{server.sid}/legal-holds"
+        status, answer = server.json("POST", path, {"author": "Ada", "reason": "Case 7"})
+        assert status == 201, answer
+        client = server.client()
+        assert client.messages(deleted).delete()
+        client.messages(redacted).update(body="")
+    root = (data / "root.key").read_bytes()
+    target = data
+    if policy == "7d":
+        shutil.rmtree(data)
+        target = tmp_path / "anew"
+        target.mkdir()
+        (target / "root.key").write_bytes(root)
+        (target / "root.key").chmod(0o400)
+        code, out, err = run("restore", backup, "--into", target, "--json", **settings)
+    else:
+        code, out, err = run("restore", backup, "--data", data, "--yes", "--json")
+    assert code == 0, err
+    assert json.loads(out)["erased"] == 0, "nothing was destroyed"
+    assert json.loads(out)["withheld"] == 3
+    with RunningServer(target, **settings) as server:
+        found = bodies(server)
+        assert found[kept] == "a text"
+        assert found[redacted] == ""
+        assert deleted not in found
+        assert _living(target) == 6
+        server.json("POST", "/sandbox/clock", {"advance_s": 8 * 86_400})
+        wait_for(lambda: _living(target) == 3)  # nobody set the hold again
+        assert bodies(server).keys() == {kept, redacted}
+    check_keys(target)
+
+
+def _living(data: Path) -> int:
+    """How many keys the messages in the database have."""
+    with closing(sqlite3.connect(f"file:{data / 'hushwire.db'}?mode=ro", uri=True)) as db:
+        found = db.execute("SELECT count(content_key) + count(address_key) FROM message")
+        return int(found.fetchone()[0])
 
 
 def test_media_come_back_too(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+from msgspec import inspect
 from msgspec.structs import replace
 
 from hushwire.connect.credentials import Basic
@@ -148,3 +149,30 @@ def test_a_date_is_no_number() -> None:
     filters = {"DateSent>": "2026-01-31", "From": OWN}
     applied = seen("masked", filters=filters)["filters_applied"]
     assert applied == {"DateSent>": "2026-01-31", "From": "+1500555XXXX"}
+
+
+def always_shown(kind: inspect.Type, where: str) -> list[str]:
+    """Places of a model that are private and may not be null."""
+    match kind:
+        case inspect.Metadata():
+            private = (kind.extra or {}).get("pii")
+            return [where] if private else always_shown(kind.type, where)
+        case inspect.UnionType(types=types):
+            if any(isinstance(each, inspect.NoneType) for each in types):
+                types = tuple(each for each in types if not isinstance(each, inspect.Metadata))
+            return [one for each in types for one in always_shown(each, where)]
+        case inspect.StructType(fields=fields):
+            inner = [(field.type, f"{where}.{field.encode_name}") for field in fields]
+            return [one for each, place in inner for one in always_shown(each, place)]
+        case inspect.ListType(item_type=item):
+            return always_shown(item, f"{where}[]")
+        case inspect.DictType(value_type=value):
+            return always_shown(value, f"{where}{{}}")
+        case _:
+            return []
+
+
+@pytest.mark.parametrize("name", [action.name for action in REGISTRY])
+def test_what_a_view_leaves_fits_the_published_schema(name: str) -> None:
+    """Item 11: a view gives null where it hides: every private place of an output may be null."""
+    assert always_shown(inspect.type_info(REGISTRY.find(name).output), name) == []

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from hushwire.domain.account import Number, NumberSettings
 from hushwire.domain.alert_table import KINDS
 from hushwire.domain.application import Application, ApplicationSettings
+from hushwire.domain.connection import Connection, Secrets
 from hushwire.domain.debugger import Debugger
 from hushwire.domain.keywords import Keywords
 from hushwire.domain.optout import KeywordSet, OptOut, Rule
@@ -66,6 +67,15 @@ def keywords(scope: str, **changes: object) -> Keywords:
     return Keywords(**{**owned(f"KW{scope[2:]}"), "scope": scope, **changes})
 
 
+def connection(**changes: object) -> Connection:
+    secrets = Secrets({}, bytes(32))
+    known = {
+        "name": "x", "url": "", "kind": "basic", "backend_sid": "AC0", "shown": {},
+        "secrets": secrets, "scopes": None, "view": "masked", "profile": "x",
+    }  # fmt: skip
+    return Connection(**{**owned(CX), **known, **changes})
+
+
 def sink(**changes: object) -> Sink:
     return Sink(**{**owned(DG), "description": "x", "destination": URL, **changes})
 
@@ -83,6 +93,7 @@ def found(
 
 
 # Name, what is set up, profiles, switches that it works against, code, resource.
+CX = "CX" + "c" * 32
 BOTH, FOR_NUMBERS = {"redact_body", "redact_numbers"}, {"redact_numbers"}
 TWILIO, EITHER = {"twilio"}, {"twilio", "hushwire"}
 Case = tuple[dict[str, object], set[str], set[str], int | None, str]
@@ -151,6 +162,9 @@ CASES: dict[str, Case] = {
         EITHER, BOTH, None, DW,
     ),
     "whole numbers to a sink": ({"sinks": (sink(numbers="full"),)}, EITHER, FOR_NUMBERS, None, DG),
+    "whole messages through a connection": (
+        {"connections": (connection(view="full"),)}, EITHER, BOTH, None, CX,
+    ),
     "filesystem": ({"shreds_stay": True}, EITHER, BOTH, None, AC),
 }  # fmt: skip
 
@@ -184,6 +198,7 @@ def test_what_is_well_set_up_has_no_findings() -> None:
         numbers=(number(),), short_codes=(short_code(),), applications=(application(),),
         services=(service(PN, SC, sticky_sender=True, fallback_to_long_code=True),),
         keywords=(keywords(MG, own=OWN_WORDS),), sinks=(sink(),), scheduled=7,
+        connections=(connection(), connection(view="full", url="https://api.example.com")),
     )  # fmt: skip
     assert found(of, "hushwire", **BODY, **NUMBERS) == []
     switched_off = replace(

@@ -13,6 +13,7 @@ from hushwire.clock import Alarm, Clock
 from hushwire.domain.account import Account, Number
 from hushwire.domain.alert import Alert
 from hushwire.domain.application import Application
+from hushwire.domain.connection import Connection
 from hushwire.domain.debugger import Debugger
 from hushwire.domain.entry import DAY_MS
 from hushwire.domain.keywords import Keywords
@@ -98,6 +99,7 @@ class AccountScan:
             applications=tuple(owned.of(Application, account.id)),
             keywords=tuple(owned.of(Keywords, account.id)),
             sinks=tuple(owned.of(Sink, account.id)),
+            connections=tuple(owned.of(Connection, account.id)),
             debugger=next(iter(owned.of(Debugger, account.id)), None),
             scheduled=self._records.scheduled.of(account.id),
             get_webhooks=self._get_webhooks,

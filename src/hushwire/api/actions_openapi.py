@@ -49,7 +49,7 @@ def document(url: str | None = None) -> Schema:
             "the credentials of the request.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "security": [{"accountSid_authToken": []}],
+        "security": [{"accountSid_authToken": []}, {"access_token": []}],
         "paths": {
             f"{PATH}/{action.name}": {
                 "servers": [{"url": base}],
@@ -59,7 +59,10 @@ def document(url: str | None = None) -> Schema:
         },
         "components": {
             "schemas": {**schemas, "Refused": _REFUSED},
-            "securitySchemes": {"accountSid_authToken": {"type": "http", "scheme": "basic"}},
+            "securitySchemes": {
+                "accountSid_authToken": {"type": "http", "scheme": "basic"},
+                "access_token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+            },
         },
     }
 

@@ -30,6 +30,14 @@ _LATER: Final = (429, UNREACHABLE.status)
 connection_option = click.option(
     "--connection", metavar="NAME", help="Through a connection of yours: `hushwire connections`"
 )
+content_retention_option = click.option(
+    "--content-retention", type=click.Choice(["retain", "discard"]),
+    help="Keep or forget its text, whatever the account says",
+)  # fmt: skip
+address_retention_option = click.option(
+    "--address-retention", type=click.Choice(["retain", "obfuscate"]),
+    help="Keep or forget the recipient's number, whatever the account says",
+)  # fmt: skip
 
 
 def run_action(

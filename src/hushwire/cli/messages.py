@@ -8,7 +8,12 @@ from typing import Final
 
 import click
 
-from hushwire.cli.action_door import connection_option, run_through
+from hushwire.cli.action_door import (
+    address_retention_option,
+    connection_option,
+    content_retention_option,
+    run_through,
+)
 from hushwire.cli.connection import Connection, Record, connect, data_option, json_option
 from hushwire.cli.exits import Failed
 from hushwire.cli.output import print_json
@@ -152,11 +157,14 @@ def show(
 @click.option("--from", "from_", metavar="NUMBER", help="A number of yours, if you own several")
 @click.option("--body", required=True, metavar="TEXT", help="The text; - reads standard input")
 @click.option("--status-callback", metavar="URL", help="Called when the status changes")
+@content_retention_option
+@address_retention_option
 @connection_option
 @json_option
 @data_option
 def send(
-    to: str, from_: str | None, body: str, status_callback: str | None, connection: str | None,
+    to: str, from_: str | None, body: str, status_callback: str | None,
+    content_retention: str | None, address_retention: str | None, connection: str | None,
     as_json: bool, data: str | None,
 ) -> None:  # fmt: skip
     """Send a message. It is queued when the command ends; `hushwire tail` follows it.
@@ -170,12 +178,17 @@ def send(
     """
     text = sys.stdin.read().rstrip("\n") if body == "-" else body
     if connection is not None:
-        given = {"to": to, "from": from_, "body": text, "status_callback": status_callback}
+        given = {
+            "to": to, "from": from_, "body": text, "status_callback": status_callback,
+            "content_retention": content_retention, "address_retention": address_retention,
+        }  # fmt: skip
         message = run_through(connection, "send_message", given, data)
     else:
-        form = {"To": to, "Body": text}
-        if status_callback is not None:
-            form["StatusCallback"] = status_callback
+        asked = {
+            "StatusCallback": status_callback, "ContentRetention": content_retention,
+            "AddressRetention": address_retention,
+        }  # fmt: skip
+        form = {"To": to, "Body": text} | {n: v for n, v in asked.items() if v is not None}
         with connect(data) as server:
             message = server.post("/Messages.json", **form, From=from_ or _only_number(server))
     if as_json:

@@ -17,6 +17,8 @@ from hushwire.keeping.restore import restore as put_back
 from hushwire.settings import Settings, load
 from hushwire.vault.providers import Surroundings, read_root
 
+WITHHELD = "{} keys at most; set lost holds and minimums again within 7 days"
+
 
 @click.command()
 @click.argument("backup", type=click.Path(path_type=Path))
@@ -65,6 +67,7 @@ def restore(
         ("As it was", restored.created),
         ("Vault", restored.vault),
         ("Erased again", str(restored.erased) if restored.vault == "restored" else None),
+        ("Withheld", WITHHELD.format(restored.withheld) if restored.withheld else None),
     ])  # fmt: skip
 
 

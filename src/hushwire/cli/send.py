@@ -4,7 +4,13 @@ import sys
 
 import click
 
-from hushwire.cli.action_door import connection_option, explained, run_action
+from hushwire.cli.action_door import (
+    address_retention_option,
+    connection_option,
+    content_retention_option,
+    explained,
+    run_action,
+)
 from hushwire.cli.connection import data_option, json_option
 from hushwire.cli.exits import Failed
 from hushwire.cli.output import print_json
@@ -17,12 +23,15 @@ from hushwire.connect.refused import SCOPE, Refused
 @click.option("--from", "from_", metavar="NUMBER", help="A number of yours, if you own several")
 @click.option("--service", metavar="SID", help="A Messaging Service, whose pool sends it")
 @click.option("--media", metavar="URL", multiple=True, help="A file to send with it")
+@content_retention_option
+@address_retention_option
 @connection_option
 @json_option
 @data_option
 def send(
     to: str, text: str, from_: str | None, service: str | None, media: tuple[str, ...],
-    connection: str | None, as_json: bool, data: str | None,
+    content_retention: str | None, address_retention: str | None, connection: str | None,
+    as_json: bool, data: str | None,
 ) -> None:  # fmt: skip
     """Send a message. It is accepted when the command ends; `hushwire tail` follows it.
 
@@ -40,6 +49,10 @@ def send(
         given["media_url"] = list(media)
     if service is not None:
         given["messaging_service_sid"] = service
+    if content_retention is not None:
+        given["content_retention"] = content_retention
+    if address_retention is not None:
+        given["address_retention"] = address_retention
     with explained():
         if from_ is not None or service is None:
             given["from"] = from_ or _only_number(connection, data)

@@ -1,6 +1,6 @@
 """The view of who automates in plain words: read some SMS messages, send one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 
@@ -37,7 +37,7 @@ class SmsMessages(Struct, frozen=True):
     """Messages, newest first; which filters the backend applied, and which were applied here."""
 
     messages: list[TwilioSmsMessage]
-    filters_applied: dict[str, Annotated[str, Meta(extra={"pii": "number"})]]
+    filters_applied: Mapping[str, Annotated[str, Meta(extra={"pii": "number"})] | None]
     filters_local: Annotated[list[str], _about("Fields that were filtered after reading")]
     more: Annotated[bool, _about("Are there more than the limit?")] = False
 

@@ -82,7 +82,7 @@ class Request(Struct, frozen=True):
     method: str
     url: str
     headers: dict[str, str]
-    body: Annotated[str, Meta(description="The form, encoded", extra={"pii": "body"})]
+    body: Annotated[str, Meta(description="The form, encoded", extra={"pii": "body"})] | None
 
 
 class Sent(Struct, frozen=True, rename={"from_": "from"}):

@@ -6,9 +6,11 @@ What had no sender yet, or no files, and never was on the wire as far as the bac
 with the same code. What is scheduled for later is sent when its time comes.
 """
 
+from collections.abc import Container
 from pathlib import Path
 
 from hushwire.clock import Clock
+from hushwire.domain.holds import FOREVER
 from hushwire.domain.message import UNKNOWN_ERROR, Change, Fact, Message, advance
 from hushwire.domain.task import Task, TaskKind
 from hushwire.store.engine import Database
@@ -16,14 +18,21 @@ from hushwire.store.rows import read_task
 from hushwire.store.store import Store
 
 _CHUNK = 1_000
-_ATTEMPTED, _DOUBTED = Fact("attempted"), Fact("doubted")
+_ATTEMPTED, _DOUBTED, _WAIT_ENDED = Fact("attempted"), Fact("doubted"), Fact("wait_ended")
 _FAILED = Fact("refused", error_code=UNKNOWN_ERROR)
 
 
-async def doubt_waiting(store: Store, path: Path, clock: Clock) -> int:
-    """Settle what waits and was due. How many messages. Before any worker runs."""
+async def doubt_waiting(
+    store: Store, path: Path, clock: Clock, only: Container[int] | None = None
+) -> int:
+    """Settle what waits and was due. How many messages. Before any worker runs.
+
+    `only`: end what waits of messages of these keys, due or not; nobody waits for a receipt.
+    """
     now_ms = clock.now_ms()
-    due = _waiting(path, now_ms)
+    due = _waiting(path, now_ms if only is None else FOREVER)
+    if only is not None:
+        due = [task for task in due if task.record in only]
     count = 0
     for at in range(0, len(due), _CHUNK):
         chunk = due[at : at + _CHUNK]
@@ -31,7 +40,10 @@ async def doubt_waiting(store: Store, path: Path, clock: Clock) -> int:
         changes: list[Change] = []
         for task in chunk:
             message = messages.get(task.record)
-            followed = _doubt(task, message, now_ms) if message is not None else []
+            facts = _facts(task, message) if message is not None else ()
+            if only is not None:
+                facts += (_WAIT_ENDED,)
+            followed = _followed(message, facts, now_ms)
             changes += followed
             count += bool(followed)
         if changes:
@@ -39,14 +51,16 @@ async def doubt_waiting(store: Store, path: Path, clock: Clock) -> int:
     return count
 
 
-def _doubt(task: Task, message: Message, now_ms: int) -> list[Change]:
-    """The changes of one message that is not to be sent any more."""
+def _facts(task: Task, message: Message) -> tuple[Fact, ...]:
+    """What is to be believed of one message that is not to be sent any more."""
     if task.kind is not TaskKind.SUBMIT:
-        facts = (_FAILED,)
-    elif message.attempt > task.attempt:  # it was under way already
-        facts = (_DOUBTED,)
-    else:
-        facts = (_ATTEMPTED, _DOUBTED)
+        return (_FAILED,)
+    if message.attempt > task.attempt:  # it was under way already
+        return (_DOUBTED,)
+    return _ATTEMPTED, _DOUBTED
+
+
+def _followed(message: Message | None, facts: tuple[Fact, ...], now_ms: int) -> list[Change]:
     changes: list[Change] = []
     latest: Message | None = message
     for fact in facts:

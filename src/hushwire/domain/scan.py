@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from hushwire.domain.account import Number, NumberSettings
 from hushwire.domain.application import Application, ApplicationSettings
+from hushwire.domain.connection import Connection
 from hushwire.domain.debugger import Debugger
 from hushwire.domain.incoming import Webhook, webhook_of
 from hushwire.domain.keywords import Keywords
@@ -49,6 +50,7 @@ class Configuration(Struct, frozen=True):
     applications: tuple[Application, ...] = ()
     keywords: tuple[Keywords, ...] = ()
     sinks: tuple[Sink, ...] = ()
+    connections: tuple[Connection, ...] = ()
     debugger: Debugger | None = None
     scheduled: int = 0  # messages that wait for their time
     get_webhooks: GetWebhooks = "warn"
@@ -208,6 +210,11 @@ def _whole_numbers(of: Configuration) -> Iterator[str]:
     return (sink.sid for sink in of.sinks if sink.numbers == "full")
 
 
+def _whole_messages(of: Configuration) -> Iterator[str]:
+    """Connections to this server alone: what others have of an account is theirs to look at."""
+    return (each.sid for each in of.connections if each.view == "full" and not each.url)
+
+
 def _urls(of: Configuration) -> Iterator[tuple[str, str]]:
     """Every URL that is called."""
     for sid, hook in _hooks(of):
@@ -324,6 +331,11 @@ RULES: Final[dict[str, Rule]] = {
     "whole numbers to a sink": Rule(
         None, False, True, _BOTH, _whole_numbers,
         "the sink is told whole numbers, and may keep them", "make one that masks them",
+    ),
+    "whole messages through a connection": Rule(
+        None, True, True, _BOTH, _whole_messages,
+        "who reads through the connection gets texts and numbers whole, and may keep them",
+        "make one with a view that has less",
     ),
     "filesystem": Rule(
         None, True, True, _BOTH, _shreds_stay,

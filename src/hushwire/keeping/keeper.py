@@ -3,6 +3,9 @@
 While `vault_backup` is a number of days it notes every destroyed key in the erasure log, and
 destroys backup keys whose time is over. When it is `none` it destroys them all: no vault in any
 backup opens any more, and nothing needs to be noted.
+
+Whatever the policy, it notes every key that is withheld: an older database, put back, does not
+know of it.
 """
 
 import asyncio
@@ -19,6 +22,7 @@ from hushwire.settings import Settings
 from hushwire.vault.backup_keys import BackupKeys
 from hushwire.vault.erasures import ErasureLog
 from hushwire.vault.slots import Slots
+from hushwire.vault.withheld import WithheldLog, beside
 
 _EVERY_S: Final = 3_600.0
 
@@ -33,6 +37,9 @@ class Keeper:
         self._clock = clock
         self._keys: BackupKeys | None = None
         self._log: ErasureLog | None = None
+        self._slots = slots
+        self.withheld = WithheldLog(beside(settings.erasure_log_path), slots.vault_id)
+        slots.withholding = self.withheld.note
         keys, log = settings.backup_keys_path, settings.erasure_log_path
         if self._days:
             self._begin(keys, log, vault, entropy)
@@ -44,6 +51,7 @@ class Keeper:
 
     def expire(self) -> int:
         """Destroy the backup keys whose time is over; how many they were."""
+        self.withheld.compact(lambda ref: self._slots.read(ref) is not None)
         if self._keys is None or self._log is None:
             return 0
         gone = self._keys.expire(self._clock.now_ms(), self._days)
@@ -57,7 +65,7 @@ class Keeper:
             await asyncio.to_thread(self.expire)
 
     def close(self) -> None:
-        for file in (self._keys, self._log):
+        for file in (self._keys, self._log, self.withheld):
             if file is not None:
                 file.close()
 

@@ -51,6 +51,7 @@ from hushwire.vault.backup_keys import BackupKeys
 from hushwire.vault.erasures import ErasureLog
 from hushwire.vault.files import sync_directory, write_whole
 from hushwire.vault.slots import Slots
+from hushwire.vault.withheld import beside, carry
 
 _VAULT_TOO = "the vault, too"  # in the mark: what is there of a vault, this restore has put there
 
@@ -63,6 +64,7 @@ class Restored(Struct, frozen=True):
     created: str  # when the backup was made
     vault: str  # "kept", or "restored"
     erased: int  # keys that the erasure log destroyed in the restored vault
+    withheld: int  # keys that the withheld log names: what of them lives is withheld again
 
 
 class Target(Struct, frozen=True):
@@ -126,6 +128,9 @@ def _restore(
     reach("restore.database_staged")
     stage_media(backup, manifest, places, progress)
     reach("restore.staged")
+    there = beside(target.settings.erasure_log_path)
+    withheld = carry(beside(target.erasures), there, bytes.fromhex(manifest.vault_id))
+    reach("restore.withheld_carried")
     said = f"{backup}\n{_VAULT_TOO if sealed is not None else ''}\n"
     write_whole(mark, said.encode())
     reach("restore.marked")
@@ -134,7 +139,7 @@ def _restore(
     sync_directory(places.data)
     reach("restore.unmarked")
     kept = "kept" if sealed is None else "restored"
-    return Restored(str(backup), str(places.data), manifest.created, kept, erased)
+    return Restored(str(backup), str(places.data), manifest.created, kept, erased, withheld)
 
 
 def _vault_to_restore(manifest: Manifest, places: Places, copy: Path | None) -> SealedVault | None:

@@ -79,6 +79,7 @@ class Batch:
         "settled",
         "shreds",
         "updates",
+        "withheld",
         "work",
     )  # fmt: skip
 
@@ -96,6 +97,7 @@ class Batch:
         self.forget_address: list[tuple[int, KeyRef]] = []
         self.deletes: list[tuple[int]] = []
         self.shreds: list[KeyRef] = []
+        self.withheld: list[int] = []  # notes of keys that live on: see vault/withheld.py
         self.audits: Groups = {}  # what it forgets, for the audit log
         self.work: list[Work] = []
         self.settled: list[tuple[int, Message | None]] = []  # what memory may forget after
@@ -286,6 +288,9 @@ class GroupCommit:
         images = batch.others.images
         if not batch.refused:
             images = images + batch.births.images
+        if batch.withheld and self._slots.withholding is not None:
+            self._slots.withholding(batch.withheld)
+            reach("store.withheld_noted")
         if images or batch.shreds:
             self._slots.write(images, batch.shreds)
         reach("store.vault_written")

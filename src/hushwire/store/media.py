@@ -208,6 +208,7 @@ class MediaTable:
         media = {medium.sid: (medium, cause) for medium, cause in asked}
         batch.work.append(lambda db: db.many("withhold_media", [(sid,) for sid in media]))
         records = {medium.record: medium.account_id for medium, _ in media.values()}
+        batch.withheld += [medium.key_ref for medium, _ in media.values()]
         for medium in self._of(list(records)):  # those that were not withheld before
             cause = media[medium.sid][1] if medium.sid in media else None
             if cause is not None:
@@ -264,12 +265,13 @@ class MediaTable:
         """Every medium, and whether its message is gone; on another thread."""
         db = Database(self._store.path, readonly=True)
         try:
-            return list(_every(db))
+            return list(every_medium(db))
         finally:
             db.close()
 
 
-def _every(db: Database) -> Iterator[tuple[Medium, bool]]:
+def every_medium(db: Database) -> Iterator[tuple[Medium, bool]]:
+    """Every medium, withheld or not, and whether its message is gone."""
     last = ""
     while rows := list(db.rows("media_after", last, _CHUNK)):
         for *row, stray in rows:

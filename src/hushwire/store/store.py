@@ -39,6 +39,7 @@ from hushwire.store.rows import (
 )
 from hushwire.vault.lookup import Stretches
 from hushwire.vault.slots import KeyRef, Slots
+from hushwire.vault.withheld import noted
 
 VAULT_ID = "vault_id"
 SPARE_SLOTS = 256  # key slots taken from the vault at a time
@@ -214,6 +215,7 @@ class Store:
         key, row = before.key, change.after is None
         if after.withheld & ~before.withheld:
             _note(batch.audits, before, () if row else _withheld_parts(before, after), cause)
+            batch.withheld += _withheld_notes(after)
         if after.withheld & ADDRESS:  # nobody finds it by number any more
             batch.work.append(lambda db: db.do("unname_message", key))
         if row and self.vanished is not None:
@@ -568,6 +570,15 @@ def _withheld_parts(before: Message, after: Message) -> tuple[str, ...]:
     new = after.withheld & ~before.withheld
     parts = (("body", CONTENT), ("numbers", ADDRESS))
     return (*(part for part, bit in parts if new & bit), "withheld")
+
+
+def _withheld_notes(message: Message) -> list[int]:
+    """For who puts back an older database: which keys may not be used any more."""
+    keys = ((message.content_key, CONTENT), (message.address_key, ADDRESS))
+    whole = bool(message.withheld & ROW)
+    return [
+        noted(key, whole=whole) for key, bit in keys if key is not None and message.withheld & bit
+    ]
 
 
 def _note(groups: Groups, message: Message, parts: tuple[str, ...], cause: Cause) -> None:

@@ -14,7 +14,7 @@ import fcntl
 import os
 import threading
 from array import array
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from struct import Struct as Layout
@@ -96,19 +96,30 @@ class ErasureLog:
                 )
             return _references(self._fd)[number - self._first :]
 
+    def note(self, refs: Sequence[int]) -> None:
+        """Note references, durably, and nothing else. Raises OSError."""
+        with self._locked():
+            self._append(refs)
+
     def drop_before(self, number: int) -> None:
         """Forget references that no backup needs, once they are half of the log or more."""
         with self._locked():
             kept = _references(self._fd)[max(0, number - self._first) :]
             dropped = (self._end - HEADER_BYTES) // _REF_BYTES - len(kept)
-            if dropped <= len(kept) or dropped < BLOCK_BYTES // _REF_BYTES // 8:
-                return
-            first = self._first + dropped
-            fd = _new(self.path, self.pair, first, _packed(kept))
-            os.close(self._fd)
-            self._fd, self._first, self._size = fd, first, os.fstat(fd).st_size
-            self._end = HEADER_BYTES + len(kept) * _REF_BYTES
-            fcntl.flock(fd, fcntl.LOCK_EX)
+            if dropped > len(kept) and dropped >= BLOCK_BYTES // _REF_BYTES // 8:
+                self._rewrite(self._first + dropped, kept)
+
+    def retain(self, wanted: Callable[[int], bool]) -> None:
+        """Forget all references but those; the rest loses its numbers. Raises OSError."""
+        with self._locked():
+            self._rewrite(0, array("Q", filter(wanted, _references(self._fd))))
+
+    def _rewrite(self, first: int, kept: "array[int]") -> None:
+        fd = _new(self.path, self.pair, first, _packed(kept))
+        os.close(self._fd)
+        self._fd, self._first, self._size = fd, first, os.fstat(fd).st_size
+        self._end = HEADER_BYTES + len(kept) * _REF_BYTES
+        fcntl.flock(fd, fcntl.LOCK_EX)
 
     def close(self) -> None:
         os.close(self._fd)

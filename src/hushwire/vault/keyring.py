@@ -84,9 +84,9 @@ class Keyring:
 
     def create_account(self, account_id: int) -> AccountKeyRefs:
         """An account's keys and first peppers: write the images, then commit the references."""
-        refs = self._slots.allocate(4)
+        account_key, secrets, pepper, own = refs = self._slots.allocate(4)
         images = tuple((ref, self.image(account_id, ref, self.new_key())) for ref in refs)
-        return AccountKeyRefs(*refs, images)
+        return AccountKeyRefs(account_key, secrets, pepper, own, images)
 
     def load(
         self, account_id: int, account_key: KeyRef, secrets: KeyRef, former: KeyRef | None = None

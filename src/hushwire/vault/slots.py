@@ -80,6 +80,8 @@ class Slots:
         self._failed = False
         # Goes around every shred, with what is destroyed in it: see `erasures`.
         self.erasing: Callable[[Sequence[KeyRef]], AbstractContextManager[None]] = _unnoted
+        # Told of keys that are withheld before the database says so: see `withheld`.
+        self.withholding: Callable[[Sequence[int]], None] | None = None
 
     @classmethod
     def open(
