@@ -21,8 +21,8 @@ TEXTS = [p.read_text() for p in SOURCE.rglob("*.py") if p.name != "faults.py"]
 NAMED = [name for text in TEXTS for name in re.findall(r"\breach\(\"([\w.]+)\"\)", text)]
 # Slot files say whose they are: those of the copy pass the same points.
 NAMED += [f"vault.{what}" for text in TEXTS for what in re.findall(r"f\"\{name\}\.(\w+)\"", text)]
-# The load neither texts in nor has media, a backup, a rotation or anything old: the tests of
-# those die there.
+# The load neither texts in nor has media, a backup, a rotation, a hold or anything old: the tests
+# of those die there.
 ELSEWHERE = {
     "inbound.": "tests/e2e/test_inbound_kill.py",
     "media.": "tests/unit/test_media_table.py",
@@ -33,6 +33,8 @@ ELSEWHERE = {
     "restore.": "tests/e2e/test_backup_kill.py",
     "rotation.": "tests/contract/test_key_rotation_http.py",
     "expiry.": "tests/unit/test_expire.py",
+    "pepper.": "tests/unit/test_peppers.py",
+    "store.withheld_noted": "tests/unit/test_withheld.py",
 }
 POINTS = sorted({name for name in NAMED if not name.startswith(tuple(ELSEWHERE))})
 ROUNDS = (1, 3, 25)  # in each life, the n-th time the point is reached
