@@ -43,6 +43,7 @@ docs: dev
 	@$(PY) tools/docs.py
 
 bench: dev
+	@$(PY) bench/forgetting.py
 	@exec $(PY) bench/run.py $(ARGS)
 
 torture: dev

@@ -49,6 +49,12 @@ class Server:
         found = re.search(rf"^{name}\{{{re.escape(label)}\}} (\S+)", text, re.MULTILINE)
         return float(found[1]) if found else 0.0
 
+    def total(self, name: str) -> float:
+        """A figure of `/metrics` without labels."""
+        _, text = get(self.port, "/metrics")
+        found = re.search(rf"^{name} (\S+)", text, re.MULTILINE)
+        return float(found[1]) if found else 0.0
+
 
 def get(port: int, path: str) -> tuple[int, str]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)

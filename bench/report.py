@@ -208,15 +208,16 @@ def write_docs(page: Path, rounds: list[Round]) -> None:
     cost = [(name, f"{value:.0f}") for name, value in steps(rounds)]
     parts = (
         f"{machine(rounds)}.",
-        _markdown(HEADINGS, rows(rounds)),
+        table_markdown(HEADINGS, rows(rounds)),
         f"Gates, judged by {judged_by(rounds)}:",
-        _markdown(GATE_HEADINGS, gates(rounds)),
-        _markdown(("what it adds", "CPU µs a message"), cost),
+        table_markdown(GATE_HEADINGS, gates(rounds)),
+        table_markdown(("what it adds", "CPU µs a message"), cost),
     )
     filled = "\n\n".join((before + BEGIN, *parts, END + after))
     page.write_text(filled, encoding="utf-8")
 
 
-def _markdown(headings: tuple[str, ...], lines: list[tuple[str, ...]]) -> str:
+def table_markdown(headings: tuple[str, ...], lines: list[tuple[str, ...]]) -> str:
+    """A table as Markdown has it."""
     head = ["| " + " | ".join(headings) + " |", "|" + "---|" * len(headings)]
     return "\n".join([*head, *("| " + " | ".join(line) + " |" for line in lines)])

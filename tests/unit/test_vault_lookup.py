@@ -16,6 +16,7 @@ from hushwire.vault.lookup import (
     day_of,
     first_stretch,
     month_of,
+    month_span,
 )
 
 NUMBER = "+14155550123"
@@ -92,3 +93,11 @@ def test_a_message_that_crosses_midnight_is_of_its_own_day() -> None:
 
 def test_the_last_part_of_a_day_does_not_reach_into_the_next() -> None:
     assert Stretches(FIRST + PARTS - 1).next(NOON) == FIRST + PARTS - 1
+
+
+def test_a_month_ends_where_the_next_begins() -> None:
+    assert month_span(202602) == (1_769_904_000_000, 1_772_323_200_000)
+    for year, month in ((2024, 2), (2025, 12), (2026, 3), (1970, 1)):
+        first, end = month_span(year * 100 + month)
+        assert month_of(first) == month_of(end - 1) == year * 100 + month
+        assert month_of(end) == (year + month // 12) * 100 + month % 12 + 1

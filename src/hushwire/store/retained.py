@@ -20,7 +20,7 @@ from hushwire.domain.withholding import legal_lane
 from hushwire.store.engine import Database
 from hushwire.vault.lookup import month_span
 
-LOOK_ROWS: Final = 100_000  # messages that a count looks at: some 50 ms
+LOOK_ROWS: Final = 100_000  # messages that a count looks at: 90 ms, measured
 _CHUNK: Final = 20_000
 
 _PARTS: Final[dict[Field, tuple[bool, bool, bool]]] = {  # row, content, address
