@@ -14,7 +14,7 @@ import pytest
 from sim.judge import Verdict, judge, judge_vault
 from sim.world import World, copy_of, first_start
 
-SEEDS = 300
+SEEDS = 200
 GROUP = 20  # worlds a test
 
 
